@@ -1,0 +1,123 @@
+/**
+ * Every reason a packet dies for. One constant, its cause and its remedy, and a test that hits it. `anystack drops NAME`
+ * prints an entry; captures carry the name as packet comment.
+ */
+export interface DropInfo {
+  /** What happened to the packet, and whose doing it usually is. */
+  readonly cause: string;
+  /** What whoever runs the stack can do. */
+  readonly remedy: string;
+}
+
+const info = (cause: string, remedy: string): DropInfo => ({ cause, remedy });
+const FORGED = 'Broken or forged by the sender; capture the interface to see by whom.';
+const NONE = 'Nothing: this is the protocol at work.';
+
+export const drops = {
+  // Devices and links
+  NoBuffer: info('No free packet or slot was left.', 'Raise anystack.packets_max, or find who holds packets with nstat.'),
+  DeviceDown: info('The device has no carrier, failed or is closed.', 'Bring the device up: anystack link show names its error.'),
+  DeviceQueueFull: info('The device did not take the frame and its bounded queue was full.', 'The receiver is slower than the sender: raise anystack.txqueuelen or shape the sender.'),
+  DeviceOversize: info('The frame is longer than the device can carry.', 'Make the MTUs of both ends agree.'),
+  FaultInjected: info('The fault injector lost the packet on purpose.', NONE),
+  EthernetTruncated: info('Shorter than an Ethernet header.', FORGED),
+  EthernetOtherHost: info('A unicast frame for another station; the interface is not promiscuous.', NONE),
+  EthernetUnknownType: info('An EtherType that no component takes.', NONE),
+  EthernetBadSource: info('The source address is a group address (IEEE 802.3 §3.2.3).', FORGED),
+  VlanUnknown: info('Tagged for a VLAN that no interface has.', 'Add a VLAN interface, or correct the switch port.'),
+  ArpTruncated: info('Shorter than an ARP packet for IPv4 over Ethernet.', FORGED),
+  ArpMalformed: info('Hardware or protocol type or length is not Ethernet and IPv4, or the opcode is unknown.', FORGED),
+  ArpBadSender: info('The sender address is a group address, or not the frame sender.', FORGED),
+  NeighborFailed: info('The next hop did not answer address resolution.', 'The host is down or not on this link: check address, prefix length and cabling.'),
+  NeighborQueueFull: info('More packets than NEIGHBOR_PENDING_MAX waited for one address; the oldest went.', NONE),
+  NeighborTableFull: info('The neighbour table is full of entries in use.', 'A scan, or a subnet larger than anystack.neighbors_max.'),
+  LoopbackQueueFull: info('More packets to ourselves in one poll than the loopback queue holds.', NONE),
+  AddressDuplicate: info('Our own address is used by another station.', 'Give one of the two another address.'),
+
+  // IP, both families
+  IpTruncated: info('Shorter than its header says.', FORGED),
+  IpBadVersion: info('The version field does not fit the EtherType.', FORGED),
+  IpBadHeaderLength: info('Header length below 20 octets or past the packet.', FORGED),
+  IpBadLength: info('Total length below the header or past the frame.', FORGED),
+  IpBadChecksum: info('The IPv4 header checksum is wrong.', 'A broken device or cable on the path.'),
+  IpBadOptions: info('An option runs past the header or contradicts itself.', FORGED),
+  IpSourceRoute: info('A source route option; refused (RFC 7126 §4.3).', NONE),
+  IpBadSource: info('A source address that no host can have: group, broadcast, or ours (RFC 1122 §3.2.1.3).', FORGED),
+  IpMartian: info('An address that must not appear on a wire (RFC 1812 §5.3.7), e.g. loopback.', FORGED),
+  IpNotForUs: info('Not for one of our addresses, and forwarding is off.', 'Set net.ipv4.ip_forward or net.ipv6.conf.all.forwarding to forward.'),
+  IpNoRoute: info('No route to the destination.', 'anystack route get ADDR explains; add a route.'),
+  IpNoSource: info('No usable source address on the outgoing interface.', 'Give the interface an address of this family.'),
+  IpRouteBlackhole: info('The route is of type blackhole.', NONE),
+  IpRouteProhibit: info('The route is of type prohibit.', NONE),
+  IpRouteUnreachable: info('The route is of type unreachable.', NONE),
+  IpTtlExceeded: info('TTL or hop limit ran out on the way.', 'A routing loop, or traceroute.'),
+  IpUnknownProtocol: info('No component takes the protocol number.', NONE),
+  IpTooBig: info('Longer than the path MTU and not to be fragmented.', NONE),
+  IpLoop: info('Encapsulated deeper than the limit allows.', 'A tunnel is routed into itself: anystack route get the outer destination.'),
+  IpReversePath: info('The reverse path filter (RFC 3704) found no way back through this interface.', 'Asymmetric routing: set rp_filter to 2 or 0.'),
+  IpBroadcastForward: info('A broadcast or multicast that is not forwarded.', NONE),
+  IpGroupNotJoined: info('A multicast group nobody here has joined.', NONE),
+  IpProtocolInGroup: info('A protocol that never answers group addresses was sent to one.', FORGED),
+  FragmentOverlap: info('Fragments overlap; the whole datagram is refused (RFC 5722, 8200 §4.5).', FORGED),
+  FragmentMalformed: info('A fragment with impossible offset or length.', FORGED),
+  FragmentTooLong: info('The reassembled datagram would pass 65,535 octets.', FORGED),
+  FragmentTimeout: info('Not all fragments came in time (RFC 791 §3.2, 8200 §4.5).', 'Loss on the path, or a smaller MTU there.'),
+  FragmentMemory: info('Reassembly memory is full; the oldest datagram went.', 'Raise net.ipv4.ipfrag_high_thresh, or find who sends fragments.'),
+  FragmentTooMany: info('More fragments in one datagram than the limit.', FORGED),
+  FragmentAtomicNd: info('A fragmented neighbour discovery message (RFC 6980).', FORGED),
+
+  // ICMP
+  IcmpTruncated: info('Shorter than an ICMP header, or than its type needs.', FORGED),
+  IcmpBadChecksum: info('The ICMP checksum is wrong.', 'A broken device on the path.'),
+  IcmpUnknownType: info('A type or code nothing here takes.', NONE),
+  IcmpRateLimited: info('The error or reply was not sent: the rate limit is reached (RFC 1812 §4.3.2.8, 4443 §2.4f).', 'Raise net.ipv4.icmp_ratelimit if this is wanted traffic.'),
+  IcmpEchoIgnored: info('Echo to a group address, or echo replies are switched off.', 'net.ipv4.icmp_echo_ignore_all, net.ipv4.icmp_echo_ignore_broadcasts.'),
+  IcmpErrorUnmatched: info('An error about a packet we did not send.', FORGED),
+  IcmpErrorForged: info('An error whose quoted packet does not fit the connection it names (RFC 5927).', FORGED),
+  IcmpConsumed: info('Taken in by the stack itself; counted under its type.', NONE),
+
+  // UDP and raw sockets
+  UdpTruncated: info('Shorter than a UDP header, or than its length field.', FORGED),
+  UdpBadLength: info('The length field is below 8 or past the packet.', FORGED),
+  UdpBadChecksum: info('The UDP checksum is wrong, or zero over IPv6.', 'A broken device on the path.'),
+  UdpNoPort: info('No socket is bound to the port; port unreachable was sent if allowed.', 'Start the program, or correct the port.'),
+  UdpReceiveBufferFull: info('The socket did not read in time and its buffer was full.', 'Raise SO_RCVBUF or net.core.rmem_default.'),
+  SocketFilter: info('The socket is connected to another peer or bound to another interface.', NONE),
+  RawNoSocket: info('No raw socket takes the protocol.', NONE),
+  RawReceiveBufferFull: info('The raw or packet socket did not read in time.', 'Raise SO_RCVBUF.'),
+
+  // TCP
+  TcpTruncated: info('Shorter than a TCP header or than its data offset.', FORGED),
+  TcpBadOffset: info('The data offset is below 5.', FORGED),
+  TcpBadOptions: info('An option with an impossible length (RFC 9293 MUST-7).', FORGED),
+  TcpBadChecksum: info('The TCP checksum is wrong.', 'A broken device on the path.'),
+  TcpBadFlags: info('A combination of flags that means nothing.', FORGED),
+  TcpBadAddress: info('A segment to or from a group or broadcast address (RFC 9293 MUST-57).', FORGED),
+  TcpNoPort: info('No connection and no listener; RST was sent if allowed.', 'Start the program, or correct the port.'),
+  TcpRstNoConnection: info('A RST for no connection.', NONE),
+  TcpListenNoSyn: info('A segment to a listener that opens no connection.', NONE),
+  TcpListenOverflow: info('The accept queue is full, and the handshake was not completed.', 'The program does not accept fast enough: raise backlog and net.core.somaxconn.'),
+  TcpSynQueueFull: info('Too many half-open connections and SYN cookies are off.', 'Turn on net.ipv4.tcp_syncookies.'),
+  TcpBadCookie: info('The ACK carried no valid SYN cookie.', FORGED),
+  TcpOutOfWindow: info('The segment lies outside the receive window; an ACK was sent unless limited (RFC 9293 §3.10.7.4).', NONE),
+  TcpPaws: info('Its timestamp is older than the last (RFC 7323 §5).', NONE),
+  TcpNoTimestamp: info('Timestamps were agreed upon and the segment has none (RFC 7323 §3.2).', FORGED),
+  TcpRstOutOfWindow: info('A RST outside the window, or inside but not at RCV.NXT: challenged (RFC 5961 §3.2).', FORGED),
+  TcpSynInWindow: info('A SYN on an open connection: challenged (RFC 5961 §4.2).', FORGED),
+  TcpBadAck: info('It acknowledges what was never sent, or too old (RFC 5961 §5.2).', FORGED),
+  TcpNoAck: info('No ACK bit where one is required.', FORGED),
+  TcpDuplicate: info('All its octets had arrived before.', NONE),
+  TcpReceiveMemory: info('Out-of-order octets found no memory.', 'Raise net.ipv4.tcp_mem or slow the senders.'),
+  TcpWindowFull: info('Octets beyond the window we offered.', FORGED),
+  TcpAfterClose: info('Data for a connection whose application has closed; RST was sent (RFC 9293 §3.10.7.4, 2525 §2.17).', NONE),
+  TcpChallengeLimited: info('The challenge ACK was not sent: its rate limit is reached (RFC 5961 §7).', NONE),
+  TcpConnectionsMax: info('The limit on connections is reached.', 'Raise anystack.tcp_connections_max.'),
+} as const satisfies Record<string, DropInfo>;
+
+export type DropName = keyof typeof drops;
+
+/** Names by number; number 0 is none. */
+export const dropNames: readonly ('None' | DropName)[] = ['None', ...(Object.keys(drops) as DropName[])];
+
+/** The number a check returns and `drop` takes: Drop.UdpTruncated. Never 0. Names are stable, numbers are not. */
+export const Drop = Object.fromEntries(dropNames.map((name, n) => [name, n])) as unknown as { readonly [K in DropName]: number };

@@ -1,0 +1,169 @@
+/**
+ * The hypercall contract: all a stack asks of the world it runs in. Types only. One host serves one stack.
+ * Nothing here returns a promise, and a host never calls back into the stack but by `poll` and a device's events.
+ */
+import type { NetError } from '../base/errors.js';
+import type { Packet, PacketPool } from '../base/packet.js';
+import type { Micros } from '../base/time.js';
+
+export interface Hypercalls {
+  /** Ties the host to the stack: `poll` is to be called when a device has something, when `wakeAt` is due, and after `soon`. */
+  attach(poll: () => void): void;
+
+  /** Monotonic time, not running while the machine sleeps. */
+  monotonic(): Micros;
+  /** Time since the epoch, for captures and certificates. May jump. */
+  wallClock(): Micros;
+  /** Monotonic time that runs through suspend: leases and SA lifetimes. */
+  bootTime(): Micros;
+
+  /** Fills with cryptographically strong octets. */
+  random(into: Uint8Array): void;
+
+  /** Calls poll at the given monotonic time or soon after; replaces the time asked before. NEVER asks for none. */
+  wakeAt(at: Micros): void;
+  /** Calls poll once after the running turn's microtasks have drained. Many calls before that count as one. */
+  soon(): void;
+
+  /** Holds keep the process alive; it may end when as many releases have come. A host without processes ignores both. */
+  hold(): void;
+  release(): void;
+
+  /**
+   * Opens a device. It may still be opening when this returns (events tell); configuration errors and those of a TAP
+   * (EBUSY, ENODEV, EPERM) are thrown at once as NetError.
+   */
+  open(spec: DeviceSpec): Device;
+
+  readonly crypto: Crypto;
+  readonly store: Store;
+
+  log(level: 'debug' | 'info' | 'warn' | 'error', message: string): void;
+}
+
+/** What a configuration says of a device: `type` chooses the file that knows the other keys. */
+export interface DeviceSpec {
+  readonly type: string;
+  readonly [key: string]: unknown;
+}
+
+/** What a device can take over on transmit, and gives on receive. Bits. */
+export const Offload = {
+  /** Finishes the transport checksum of packets with Checksum.Partial. */
+  TxChecksum: 1,
+  /** Takes TCP frames of up to 64 KB with gsoSize set. */
+  Tso4: 2,
+  Tso6: 4,
+  /** The same for UDP. */
+  Uso: 8,
+  /** Received packets may carry Checksum.Partial or Verified and a gsoType. */
+  RxBig: 16,
+} as const;
+
+/** A way packets leave and enter the stack. Pull to receive, push to transmit; both in batches, both without waiting. */
+export interface Device {
+  /** The spec's type. */
+  readonly kind: string;
+  /** What a frame begins with: an Ethernet header, or an IP header. */
+  readonly medium: 'ethernet' | 'ip';
+  /** Our station address, 6 octets; all zero on an IP medium. */
+  readonly mac: Uint8Array;
+  /** Greatest IP packet in octets, gso aside. */
+  readonly mtu: number;
+  /** Offload bits. */
+  readonly offloads: number;
+  /** False while opening and without carrier. */
+  readonly carrier: boolean;
+
+  /** Called once, before anything else. */
+  start(events: DeviceEvents): void;
+  /**
+   * Takes up to `max` received frames from the device into `into[0..n)`: descriptors from `pool` with head at the
+   * frame's first octet, tail behind its last, checksum and gso fields set, `time` set. The caller owns them.
+   */
+  receive(pool: PacketPool, into: Packet[], max: number): number;
+  /**
+   * Offers packets[0..count), head at the frame's first octet, pieces to be gathered behind tail. Takes ownership of
+   * the first n, which it returns, and releases each once nothing of it is needed; the caller keeps the others and
+   * offers them again after `writable`.
+   */
+  transmit(packets: Packet[], count: number): number;
+  /** Frames, octets and errors of the device itself, e.g. drops in the kernel's queue. */
+  statistics?(): Record<string, number>;
+  /** Gives everything back. No event comes afterwards. */
+  close(): void;
+}
+
+export interface DeviceEvents {
+  /** There is something to receive: asks the host for a poll. */
+  readable(): void;
+  /** It takes frames again after a short transmit. */
+  writable(): void;
+  carrier(up: boolean): void;
+  mtu(octets: number): void;
+  /** It is dead; close it. It may be opened anew. */
+  failed(error: NetError): void;
+}
+
+/**
+ * Cryptography in batches: one call drains one stage. Contexts hold the keys on the host's side and are closed to
+ * zero them. Slow public-key work is a request whose answer comes as an event in a later poll.
+ */
+export interface Crypto {
+  /** Null when the host lacks the algorithm. `key` is copied; the caller may zero it. */
+  aead(algorithm: AeadAlgorithm, key: Uint8Array, tagLength: number): AeadContext | null;
+  /** A MAC or a cipher for IKE and the older ESP suites; null when the host lacks it. */
+  mac(algorithm: MacAlgorithm, key: Uint8Array): MacContext | null;
+  cipher(algorithm: CipherAlgorithm, key: Uint8Array): CipherContext | null;
+  hash(algorithm: HashAlgorithm, data: Uint8Array): Uint8Array;
+  /** Starts slow work; `done` is called from a later turn with the result or an error's text. */
+  request(work: CryptoRequest, done: (result: Uint8Array | null, error?: string) => void): void;
+}
+
+export type AeadAlgorithm = 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' | 'chacha20-poly1305' | 'aes-128-ccm' | 'aes-192-ccm' | 'aes-256-ccm';
+export type MacAlgorithm = 'hmac-sha1' | 'hmac-sha256' | 'hmac-sha384' | 'hmac-sha512' | 'aes-cmac' | 'aes-xcbc';
+export type CipherAlgorithm = 'aes-128-cbc' | 'aes-192-cbc' | 'aes-256-cbc' | 'aes-128-ctr' | 'aes-192-ctr' | 'aes-256-ctr' | 'aes-128-ecb' | 'aes-256-ecb';
+export type HashAlgorithm = 'sha1' | 'sha256' | 'sha384' | 'sha512';
+
+/** One seal or open: ranges of pages, so that a batch crosses as integers. */
+export interface AeadJob {
+  nonce: Uint8Array;
+  aad: Uint8Array;
+  input: Uint8Array;
+  /** At least input.length + tag for seal, input.length − tag for open. May not overlap input when sealing. */
+  output: Uint8Array;
+  /** Set by the call: false when the tag did not fit; output is then undefined. */
+  ok: boolean;
+}
+
+export interface AeadContext {
+  seal(jobs: AeadJob[], count: number): void;
+  open(jobs: AeadJob[], count: number): void;
+  /** Zeroes the key. */
+  close(): void;
+}
+
+export interface MacContext {
+  compute(data: readonly Uint8Array[]): Uint8Array;
+  close(): void;
+}
+
+export interface CipherContext {
+  /** Without padding: lengths are multiples of the block for CBC. */
+  encrypt(iv: Uint8Array, input: Uint8Array): Uint8Array;
+  decrypt(iv: Uint8Array, input: Uint8Array): Uint8Array;
+  close(): void;
+}
+
+export interface CryptoRequest {
+  readonly operation: 'generate' | 'derive' | 'sign' | 'verify';
+  readonly algorithm: string;
+  readonly parameters: Readonly<Record<string, Uint8Array | string>>;
+}
+
+/** Small values that survive a restart: the RFC 7217 secret, the DUID, leases. Keys are [a-z0-9-]+, values at most 64 KB. */
+export interface Store {
+  get(key: string): Uint8Array | null;
+  set(key: string, value: Uint8Array): void;
+  delete(key: string): void;
+}
