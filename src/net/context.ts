@@ -1,0 +1,119 @@
+import { CHUNK, HEADROOM, type Packet, PacketPool, SMALL_SLOT } from '../base/packet.js';
+import { Prng } from '../base/prng.js';
+import { Slab } from '../base/slab.js';
+import type { Micros } from '../base/time.js';
+import { TimerWheel } from '../base/timer-wheel.js';
+import type { Hypercalls } from '../hyper/hypercalls.js';
+import { Counters } from './counters.js';
+import { Observer } from './observer.js';
+import type { Sysctl } from './sysctl.js';
+
+/** Transport headers we write begin here in their slot: headroom, and the longer of the two IP headers. */
+const TRANSPORT_AT = HEADROOM + 40;
+
+/** Something with an `onReady` that is told in the notify phase. */
+export interface Notified {
+  /** True while it waits in the queue. */
+  notified: boolean;
+  notify(): void;
+}
+
+/** What all components of one stack share: time, memory, chance, counters, and how a packet dies. */
+export class Context {
+  /** Names the stack in errors and files. */
+  readonly name: string;
+  readonly hyper: Hypercalls;
+  readonly sysctl: Sysctl;
+  /** Time of the running phase; a phase has one. */
+  now: Micros;
+  readonly wheel: TimerWheel;
+  readonly pool: PacketPool;
+  /** Slots of 2 KB for the packets we write. */
+  readonly slab: Slab;
+  /** Chunks of 64 KB of socket buffers, and their small first ones in `slab`. */
+  readonly chunks: Slab;
+  readonly counters = new Counters();
+  readonly observer = new Observer();
+  /** Jitter. Seeded from hyper.random, so the simulator decides it. */
+  readonly prng: Prng;
+  /** 128 secret bits for SipHash: ISNs, cookies, ports, tables. */
+  readonly secret = new Int32Array(4);
+  /** True inside poll, which runs all phases anyway; outside, whoever changes something asks hyper.soon for a poll. */
+  polling = false;
+  private ready: Notified[] = [];
+  private delivering: Notified[] = [];
+
+  constructor(name: string, hyper: Hypercalls, sysctl: Sysctl) {
+    this.name = name;
+    this.hyper = hyper;
+    this.sysctl = sysctl;
+    this.now = hyper.monotonic();
+    this.wheel = new TimerWheel(this.now);
+    this.pool = new PacketPool(sysctl.v['anystack.packets_max']);
+    this.slab = new Slab(SMALL_SLOT, 8, sysctl.v['anystack.slots_max']);
+    this.chunks = new Slab(CHUNK, 1, Math.ceil(sysctl.v['anystack.socket_memory'] / CHUNK));
+    const seed = new Uint8Array(20);
+    hyper.random(seed);
+    const words = new DataView(seed.buffer);
+    for (let i = 0; i < 4; i++) this.secret[i] = words.getInt32(4 * i);
+    this.prng = new Prng(words.getInt32(16));
+  }
+
+  /** Ends a packet that failed, counting why. */
+  drop(packet: Packet, reason: number): void {
+    (this.counters.drops[reason] as number)++;
+    if (this.observer.drop !== null) this.observer.drop(packet, reason);
+    packet.release();
+  }
+
+  /** Counts a drop of something that is no packet any more, or never became one. */
+  countDrop(reason: number): void {
+    (this.counters.drops[reason] as number)++;
+  }
+
+  /**
+   * An empty packet for a transport header: head and tail where it begins, room for IP and link before it. Null (and
+   * NoBuffer is for the caller to count) when memory has run out.
+   */
+  packet(): Packet | null {
+    const packet = this.pool.from(this.slab);
+    if (packet !== null) packet.head = packet.tail = packet.slot.start + TRANSPORT_AT;
+    return packet;
+  }
+
+  /** Queues `target.notify()` for the notify phase; once, however often asked. Outside a poll it also asks for one. */
+  notify(target: Notified): void {
+    if (target.notified) return;
+    target.notified = true;
+    this.ready.push(target);
+    if (!this.polling) this.hyper.soon();
+  }
+
+  /**
+   * The notify phase: application code runs here and nowhere else. What it throws reaches the host; those still
+   * waiting are told in the next poll.
+   */
+  deliver(): void {
+    if (this.ready.length === 0) return;
+    const batch = this.ready;
+    this.ready = this.delivering;
+    this.delivering = batch;
+    let i = 0;
+    try {
+      while (i < batch.length) {
+        const target = batch[i++] as Notified;
+        target.notified = false;
+        target.notify();
+      }
+    } finally {
+      for (; i < batch.length; i++) this.ready.push(batch[i] as Notified);
+      batch.length = 0;
+      if (this.ready.length > 0) this.hyper.soon();
+    }
+  }
+
+  /** True when listeners wait to be told. */
+  get undelivered(): boolean {
+    return this.ready.length > 0;
+  }
+}

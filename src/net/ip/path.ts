@@ -1,0 +1,51 @@
+import { Address } from '../../base/address.js';
+import type { Interface } from '../interface.js';
+import type { Neighbor } from '../link/neighbor.js';
+
+/**
+ * What a route is chosen by, from the first commit on: rules may look at any of it. Reused by its owner; a lookup keeps
+ * nothing of it. Zero and the unspecified address mean "not given".
+ */
+export class Flow {
+  readonly source = new Address();
+  readonly destination = new Address();
+  protocol = 0;
+  sourcePort = 0;
+  destinationPort = 0;
+  inIndex = 0;
+  /** Interface the socket is bound to, or the zone of a scoped destination. */
+  outIndex = 0;
+  mark = 0;
+  trafficClass = 0;
+  vrf = 0;
+}
+
+/**
+ * Where packets of one flow go: kept by connections and used while `generation` is that of the routes. Made by Ip.path.
+ */
+export class Path {
+  readonly iface: Interface;
+  /** Source address a new flow takes: the flow's own, or chosen by RFC 6724 / RFC 1122 §3.3.4.3. */
+  readonly source: Address;
+  readonly nextHop: Address;
+  /** The next hop's neighbour entry; null on media without, for groups and for ourselves. */
+  readonly neighbor: Neighbor | null;
+  /** Greatest IP packet to this destination in octets: interface, route and path MTU discovery. */
+  readonly mtu: number;
+  /** The destination is one of our addresses: packets go through the loopback queue. */
+  readonly local: boolean;
+  /** The destination is a group or a broadcast of the interface. */
+  readonly group: boolean;
+  readonly generation: number;
+
+  constructor(iface: Interface, source: Address, nextHop: Address, neighbor: Neighbor | null, mtu: number, local: boolean, group: boolean, generation: number) {
+    this.iface = iface;
+    this.source = source;
+    this.nextHop = nextHop;
+    this.neighbor = neighbor;
+    this.mtu = mtu;
+    this.local = local;
+    this.group = group;
+    this.generation = generation;
+  }
+}

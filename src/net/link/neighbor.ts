@@ -1,0 +1,1 @@
+export interface Neighbor { readonly index: number }

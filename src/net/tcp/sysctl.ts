@@ -1,0 +1,1 @@
+export const tcpSysctls = {} as const;

@@ -1,0 +1,26 @@
+/** What a timer is for: Stack.expire switches on it. The hundreds name the component, so that it can switch once more. */
+export const TimerKind = {
+  // 100: TCP
+  TcpRetransmit: 100,
+  TcpDelayedAck: 101,
+  TcpKeepAlive: 102,
+  TcpTimeWait: 103,
+  TcpPersist: 104,
+  TcpLinger: 105,
+  TcpPacing: 106,
+  TcpReorder: 107,
+  TcpProbe: 108,
+  TcpUserTimeout: 109,
+  TcpSynAck: 110,
+  // 200: links and neighbours
+  Neighbor: 200,
+  AddressProbe: 201,
+  // 300: IP
+  Reassembly: 300,
+  PathMtu: 301,
+  // 400: applications and services, with a callback
+  Callback: 400,
+} as const;
+
+/** The component of a kind: 1 TCP, 2 link, 3 IP, 4 applications, 5 IPv6, 6 IPsec, 7 filter. */
+export const componentOf = (kind: number): number => Math.floor(kind / 100);
