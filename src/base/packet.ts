@@ -87,6 +87,7 @@ export class Packet {
   /** PacketFlag bits. */
   flags = 0;
   checksum = 0;
+  /** With Checksum.Partial: where the sum begins (the transport header), absolute like all offsets, and how far behind it the field lies. */
   csumStart = 0;
   csumOffset = 0;
   gsoType = 0;

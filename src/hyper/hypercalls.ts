@@ -79,7 +79,8 @@ export interface Device {
   start(events: DeviceEvents): void;
   /**
    * Takes up to `max` received frames from the device into `into[0..n)`: descriptors from `pool` with head at the
-   * frame's first octet, tail behind its last, checksum and gso fields set, `time` set. The caller owns them.
+   * frame's first octet, tail behind its last, checksum and gso fields set. The caller owns them. `time` stays 0 where
+   * the device knows no better than the poll. What stays behind because `max` was reached draws another `readable`.
    */
   receive(pool: PacketPool, into: Packet[], max: number): number;
   /**
