@@ -19,11 +19,13 @@ export const drops = {
   DeviceDown: info('The device has no carrier, failed or is closed.', 'Bring the device up: anystack link show names its error.'),
   DeviceQueueFull: info('The device did not take the frame and its bounded queue was full.', 'The receiver is slower than the sender: raise anystack.txqueuelen or shape the sender.'),
   DeviceOversize: info('The frame is longer than the device can carry.', 'Make the MTUs of both ends agree.'),
+  SegmentMalformed: info('An offloaded frame whose headers cannot be repeated for its segments.', FORGED),
   FaultInjected: info('The fault injector lost the packet on purpose.', NONE),
   EthernetTruncated: info('Shorter than an Ethernet header.', FORGED),
   EthernetOtherHost: info('A unicast frame for another station; the interface is not promiscuous.', NONE),
   EthernetUnknownType: info('An EtherType that no component takes.', NONE),
   EthernetBadSource: info('The source address is a group address (IEEE 802.3 §3.2.3).', FORGED),
+  VlanTruncated: info('Shorter than a VLAN tag.', FORGED),
   VlanUnknown: info('Tagged for a VLAN that no interface has.', 'Add a VLAN interface, or correct the switch port.'),
   ArpTruncated: info('Shorter than an ARP packet for IPv4 over Ethernet.', FORGED),
   ArpMalformed: info('Hardware or protocol type or length is not Ethernet and IPv4, or the opcode is unknown.', FORGED),
@@ -42,6 +44,10 @@ export const drops = {
   IpBadChecksum: info('The IPv4 header checksum is wrong.', 'A broken device or cable on the path.'),
   IpBadOptions: info('An option runs past the header or contradicts itself.', FORGED),
   IpSourceRoute: info('A source route option; refused (RFC 7126 §4.3).', NONE),
+  IpBadExtension: info('An IPv6 extension header runs past the packet or stands where it must not (RFC 8200 §4.1).', FORGED),
+  IpExtensionsTooMany: info('More IPv6 extension headers or options than the limit (RFC 8504 §5.3).', FORGED),
+  IpUnknownOption: info('An unknown IPv6 option whose type asks for the packet to be discarded (RFC 8200 §4.2).', NONE),
+  IpRoutingHeader: info('A routing header with segments left, of a type nothing here follows (RFC 8200 §4.4, RFC 5095 §3).', NONE),
   IpBadSource: info('A source address that no host can have: group, broadcast, or ours (RFC 1122 §3.2.1.3).', FORGED),
   IpMartian: info('An address that must not appear on a wire (RFC 1812 §5.3.7), e.g. loopback.', FORGED),
   IpNotForUs: info('Not for one of our addresses, and forwarding is off.', 'Set net.ipv4.ip_forward or net.ipv6.conf.all.forwarding to forward.'),
@@ -74,7 +80,11 @@ export const drops = {
   IcmpEchoIgnored: info('Echo to a group address, or echo replies are switched off.', 'net.ipv4.icmp_echo_ignore_all, net.ipv4.icmp_echo_ignore_broadcasts.'),
   IcmpErrorUnmatched: info('An error about a packet we did not send.', FORGED),
   IcmpErrorForged: info('An error whose quoted packet does not fit the connection it names (RFC 5927).', FORGED),
-  IcmpConsumed: info('Taken in by the stack itself; counted under its type.', NONE),
+  NdTruncated: info('Shorter than its neighbour discovery message type needs (RFC 4861 §6.1, §7.1).', FORGED),
+  NdMalformed: info('A neighbour discovery message with code not 0, an option of length 0, or a group address as target (RFC 4861 §6.1, §7.1).', FORGED),
+  MldTruncated: info('Shorter than its MLD message or the records it announces.', FORGED),
+  IgmpTruncated: info('Shorter than its IGMP message or the records it announces.', FORGED),
+  IgmpBadChecksum: info('The IGMP checksum is wrong.', 'A broken device on the path.'),
 
   // UDP and raw sockets
   UdpTruncated: info('Shorter than a UDP header, or than its length field.', FORGED),
@@ -112,6 +122,14 @@ export const drops = {
   TcpAfterClose: info('Data for a connection whose application has closed; RST was sent (RFC 9293 §3.10.7.4, 2525 §2.17).', NONE),
   TcpChallengeLimited: info('The challenge ACK was not sent: its rate limit is reached (RFC 5961 §7).', NONE),
   TcpConnectionsMax: info('The limit on connections is reached.', 'Raise anystack.tcp_connections_max.'),
+
+  // IPsec and tunnels
+  EspTruncated: info('Shorter than an ESP header and trailer, or with SPI 0 (RFC 4303 §2).', FORGED),
+  EspBadPadding: info('The opened ESP payload ends in impossible padding (RFC 4303 §2.4).', 'The peer encrypts with something else: compare the proposals.'),
+  AhTruncated: info('Shorter than an AH header or than its length field.', FORGED),
+  GreTruncated: info('Shorter than a GRE header with the fields its flags announce.', FORGED),
+  GreBadFlags: info('A GRE version other than 0, or a flag that must be refused (RFC 2784 §2.3).', FORGED),
+  GreBadChecksum: info('The GRE checksum is wrong.', 'A broken device on the path.'),
 } as const satisfies Record<string, DropInfo>;
 
 export type DropName = keyof typeof drops;
