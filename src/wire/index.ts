@@ -1,0 +1,23 @@
+/** The formats, each as a namespace of pure functions on (view, offset): `ipv4.check(view, at, end)`, `tcp.flags(view, at)`. */
+export * as ah from './ah.js';
+export * as arp from './arp.js';
+export * as esp from './esp.js';
+export * as ethernet from './ethernet.js';
+export * as gre from './gre.js';
+export * as icmpv4 from './icmpv4.js';
+export * as icmpv6 from './icmpv6.js';
+export * as igmp from './igmp.js';
+export * as ipv4 from './ipv4.js';
+export * as ipv6 from './ipv6.js';
+export * as mld from './mld.js';
+export * as nd from './nd.js';
+export * as ndOptions from './nd-options.js';
+export * as pcap from './pcap.js';
+export * as pcapng from './pcapng.js';
+export { Protocol, protocolName } from './protocol.js';
+export * as segment from './segment.js';
+export * as tcp from './tcp.js';
+export * as tcpOptions from './tcp-options.js';
+export * as transportChecksum from './transport-checksum.js';
+export * as udp from './udp.js';
+export * as vlan from './vlan.js';
