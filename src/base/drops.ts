@@ -65,6 +65,7 @@ export const drops = {
   IpGroupNotJoined: info('A multicast group nobody here has joined.', NONE),
   IpProtocolInGroup: info('A protocol that never answers group addresses was sent to one.', FORGED),
   FragmentOverlap: info('Fragments overlap; the whole datagram is refused (RFC 5722, 8200 §4.5).', FORGED),
+  FragmentDuplicate: info('Exactly this fragment is held already.', NONE),
   FragmentMalformed: info('A fragment with impossible offset or length.', FORGED),
   FragmentTooLong: info('The reassembled datagram would pass 65,535 octets.', FORGED),
   FragmentTimeout: info('Not all fragments came in time (RFC 791 §3.2, 8200 §4.5).', 'Loss on the path, or a smaller MTU there.'),

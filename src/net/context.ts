@@ -1,4 +1,5 @@
-import { CHUNK, HEADROOM, type Packet, PacketPool, SMALL_SLOT } from '../base/packet.js';
+import { BIG_SLOT, CHUNK, copyDescriptor, HEADROOM, type Packet, PacketPool, SMALL_SLOT } from '../base/packet.js';
+import { copyOctets } from '../base/page.js';
 import { Prng } from '../base/prng.js';
 import { Slab } from '../base/slab.js';
 import type { Micros } from '../base/time.js';
@@ -10,6 +11,9 @@ import type { Sysctl } from './sysctl.js';
 
 /** Transport headers we write begin here in their slot: headroom, and the longer of the two IP headers. */
 const TRANSPORT_AT = HEADROOM + 40;
+
+/** Datagrams longer than a frame that exist at one time; past that they are dropped with NoBuffer. */
+const BIG_SLOTS_MAX = 64;
 
 /** Something with an `onReady` that is told in the notify phase. */
 export interface Notified {
@@ -30,6 +34,8 @@ export class Context {
   readonly pool: PacketPool;
   /** Slots of 2 KB for the packets we write. */
   readonly slab: Slab;
+  /** Slots for datagrams longer than a frame: reassembled, looped back, or to be fragmented. */
+  readonly big: Slab;
   /** Chunks of 64 KB of socket buffers, and their small first ones in `slab`. */
   readonly chunks: Slab;
   readonly counters = new Counters();
@@ -40,6 +46,8 @@ export class Context {
   readonly secret = new Int32Array(4);
   /** True inside poll, which runs all phases anyway; outside, whoever changes something asks hyper.soon for a poll. */
   polling = false;
+  /** True while applications are being told: the time has just been read. */
+  private telling = false;
   private ready: Notified[] = [];
   private delivering: Notified[] = [];
 
@@ -51,12 +59,18 @@ export class Context {
     this.wheel = new TimerWheel(this.now);
     this.pool = new PacketPool(sysctl.v['anystack.packets_max']);
     this.slab = new Slab(SMALL_SLOT, 8, sysctl.v['anystack.slots_max']);
+    this.big = new Slab(BIG_SLOT, 1, BIG_SLOTS_MAX);
     this.chunks = new Slab(CHUNK, 1, Math.ceil(sysctl.v['anystack.socket_memory'] / CHUNK));
     const seed = new Uint8Array(20);
     hyper.random(seed);
     const words = new DataView(seed.buffer);
     for (let i = 0; i < 4; i++) this.secret[i] = words.getInt32(4 * i);
     this.prng = new Prng(words.getInt32(16));
+  }
+
+  /** A call from an application that may arm timers: outside a poll the time is read again. */
+  touch(): void {
+    if (!this.polling && !this.telling) this.now = this.hyper.monotonic();
   }
 
   /** Ends a packet that failed, counting why. */
@@ -81,6 +95,33 @@ export class Context {
     return packet;
   }
 
+  /**
+   * Makes a received packet fit to be held past its poll: moved to a small slot of ours when its slot is a big one or its
+   * device's slab runs low, so that who does not read starves nobody. Null when there is no memory: it was dropped.
+   */
+  keep(packet: Packet, reason: number): Packet | null {
+    const { slab } = packet.slot;
+    if (slab === this.slab || (slab.slotSize <= SMALL_SLOT && slab.available * 4 > slab.slotsMax)) return packet;
+    const length = packet.tail - packet.link;
+    if (packet.link < 0 || HEADROOM + length > SMALL_SLOT) return packet;
+    const copy = this.pool.from(this.slab);
+    if (copy === null) {
+      this.drop(packet, reason);
+      return null;
+    }
+    const shift = copy.slot.start + HEADROOM - packet.link;
+    copyOctets(copy.slot.page, packet.link + shift, packet.slot.page, packet.link, length);
+    copyDescriptor(copy, packet);
+    copy.head += shift;
+    copy.tail += shift;
+    copy.link += shift;
+    if (copy.network >= 0) copy.network += shift;
+    if (copy.transport >= 0) copy.transport += shift;
+    copy.csumStart += shift;
+    packet.release();
+    return copy;
+  }
+
   /** Queues `target.notify()` for the notify phase; once, however often asked. Outside a poll it also asks for one. */
   notify(target: Notified): void {
     if (target.notified) return;
@@ -95,6 +136,7 @@ export class Context {
    */
   deliver(): void {
     if (this.ready.length === 0) return;
+    this.telling = true;
     const batch = this.ready;
     this.ready = this.delivering;
     this.delivering = batch;
@@ -108,6 +150,7 @@ export class Context {
     } finally {
       for (; i < batch.length; i++) this.ready.push(batch[i] as Notified);
       batch.length = 0;
+      this.telling = false;
       if (this.ready.length > 0) this.hyper.soon();
     }
   }

@@ -1,4 +1,193 @@
-import type { Device } from '../hyper/hypercalls.js';
+// hot: bench/packet
+import type { Address } from '../base/address.js';
+import { assert } from '../base/assert.js';
+import { Drop } from '../base/drops.js';
+import type { NetError } from '../base/errors.js';
+import { Checksum, Gso, HEADROOM, type Packet } from '../base/packet.js';
+import { type Device, Offload } from '../hyper/hypercalls.js';
+import { finishChecksum, segments, writeSegment } from '../wire/segment.js';
+import type { Context } from './context.js';
+import type { NeighborTable } from './link/neighbor.js';
 
-/** (being written) */
-export interface Interface { readonly index: number; readonly name: string; readonly mtu: number; readonly device: Device; readonly vrf: number }
+/** Frames queued before a flush happens by itself: bounds what a long ingress phase pins. */
+const FLUSH_AT = 128;
+
+/** An address of an interface, with the prefix that is on-link. */
+export interface InterfaceAddress {
+  readonly address: Address;
+  /** Prefix length in the family's own bits. */
+  readonly length: number;
+  readonly iface: Interface;
+  /** RFC 4862 §2: tentative addresses receive nothing but their own probes; deprecated ones start nothing new. */
+  state: 'tentative' | 'preferred' | 'deprecated' | 'duplicate';
+  /** Who put it there: configuration, API, DHCP, router advertisement. */
+  readonly origin: 'static' | 'dhcp' | 'ra' | 'link-local' | 'loopback';
+  /** Directed broadcast as IPv4 word, 0 where the prefix has none. */
+  readonly broadcast: number;
+}
+
+/** The groups an interface listens to: IGMP's and MLD's side of it. */
+export interface Groups {
+  /** Does any socket here want this group from this source? */
+  wants(packet: Packet): boolean;
+}
+
+/** What makes frames of packets on one medium, and packets of frames. */
+export interface Link {
+  /** A frame from the device: head at its first octet. Owns it. */
+  input(iface: Interface, packet: Packet): void;
+}
+
+/**
+ * A network interface: a device, its addresses, its neighbours and its bounded transmit queue. The index is stable and
+ * never used again; the device may die and come back.
+ */
+export class Interface {
+  readonly ctx: Context;
+  readonly index: number;
+  readonly name: string;
+  device: Device | null;
+  readonly medium: 'ethernet' | 'ip' | 'loopback';
+  readonly link: Link;
+  /** Station address as 16 + 32 bits: compares without a loop. */
+  readonly macHigh: number;
+  readonly macLow: number;
+  readonly mac: Uint8Array;
+  mtu: number;
+  readonly vrf: number;
+  /** Administrative state. */
+  up = true;
+  promiscuous = false;
+  readonly addresses: InterfaceAddress[] = [];
+  /** Null on media without address resolution. */
+  neighbors: NeighborTable | null = null;
+  /** Joined groups; null while there are none. */
+  groups: Groups | null = null;
+  /** Why the device is gone. */
+  error: NetError | null = null;
+  /** Called when carrier, device or MTU change: routes and sockets must know. */
+  onChange: (() => void) | null = null;
+
+  rxPackets = 0;
+  rxOctets = 0;
+  txPackets = 0;
+  txOctets = 0;
+  rxDropped = 0;
+  txDropped = 0;
+
+  private queue: Packet[] = [];
+  private queued = 0;
+  /** The device came up short; wait for `writable`. */
+  private stalled = false;
+
+  constructor(ctx: Context, index: number, name: string, device: Device | null, link: Link, vrf: number) {
+    this.ctx = ctx;
+    this.index = index;
+    this.name = name;
+    this.device = device;
+    this.link = link;
+    this.medium = device === null ? 'loopback' : device.medium;
+    this.mac = device === null ? new Uint8Array(6) : device.mac.slice();
+    const m = new DataView(this.mac.buffer);
+    this.macHigh = m.getUint16(0);
+    this.macLow = m.getInt32(2);
+    this.mtu = device === null ? 65_536 : device.mtu;
+    this.vrf = vrf;
+  }
+
+  /** Packets can leave: administratively up, and the device has carrier. */
+  get running(): boolean {
+    return this.up && (this.device === null ? this.medium === 'loopback' : this.device.carrier);
+  }
+
+  /** True when a frame of this gso type leaves whole. */
+  takes(gsoType: number): boolean {
+    const offloads = this.device?.offloads ?? 0;
+    if (gsoType === Gso.Tcp4) return (offloads & Offload.Tso4) !== 0;
+    if (gsoType === Gso.Tcp6) return (offloads & Offload.Tso6) !== 0;
+    return (offloads & Offload.Uso) !== 0;
+  }
+
+  /** A complete frame for the device. Big frames and unfinished checksums are made plain here when the device wants it. Owns the packet. */
+  transmit(packet: Packet): void {
+    if (!this.running) {
+      this.txDropped++;
+      this.ctx.drop(packet, Drop.DeviceDown);
+      return;
+    }
+    if (packet.gsoType !== Gso.None && !this.takes(packet.gsoType)) {
+      this.segment(packet);
+      return;
+    }
+    if (packet.checksum === Checksum.Partial && packet.gsoType === Gso.None && ((this.device as Device).offloads & Offload.TxChecksum) === 0) finishChecksum(packet);
+    this.enqueue(packet);
+  }
+
+  private segment(packet: Packet): void {
+    const count = segments(packet);
+    for (let i = 0; i < count; i++) {
+      const plain = this.ctx.pool.from(HEADROOM + this.mtu > this.ctx.slab.slotSize ? this.ctx.big : this.ctx.slab);
+      if (plain === null) {
+        this.ctx.countDrop(Drop.NoBuffer);
+        break;
+      }
+      // The network header on an 8-octet boundary, as it is in the whole frame.
+      plain.head = plain.slot.start + HEADROOM - (packet.network - packet.head);
+      plain.tail = plain.head + writeSegment(packet, i, plain.slot.page, plain.head);
+      plain.link = plain.head;
+      plain.network = plain.head + (packet.network - packet.head);
+      plain.transport = plain.head + (packet.transport - packet.head);
+      plain.family = packet.family;
+      plain.protocol = packet.protocol;
+      plain.outIndex = packet.outIndex;
+      plain.checksum = Checksum.Verified;
+      this.enqueue(plain);
+    }
+    packet.release();
+  }
+
+  private enqueue(packet: Packet): void {
+    if (this.queued >= this.ctx.sysctl.v['anystack.txqueuelen']) {
+      this.txDropped++;
+      this.ctx.drop(packet, Drop.DeviceQueueFull);
+      return;
+    }
+    this.txPackets++;
+    this.txOctets += packet.length;
+    if (this.ctx.observer.tx !== null) this.ctx.observer.tx(this, packet);
+    this.queue[this.queued++] = packet;
+    if (this.queued >= FLUSH_AT) this.flush();
+    else if (!this.ctx.polling) this.ctx.hyper.soon();
+  }
+
+  /** Hands the queue to the device; what it does not take waits for `writable`. */
+  flush(): void {
+    if (this.queued === 0 || this.stalled || this.device === null) return;
+    const taken = this.device.transmit(this.queue, this.queued);
+    assert(taken >= 0 && taken <= this.queued, 'a device takes of what it was offered');
+    if (taken < this.queued) {
+      this.stalled = true;
+      this.queue.copyWithin(0, taken, this.queued);
+    }
+    this.queued -= taken;
+  }
+
+  /** The device takes frames again. */
+  writable(): void {
+    this.stalled = false;
+    this.ctx.hyper.soon();
+  }
+
+  /** Frames waiting for the device: those who fill it look here first. */
+  get backlog(): number {
+    return this.queued;
+  }
+
+  /** Drops what waits: the device is gone. */
+  purge(): void {
+    for (let i = 0; i < this.queued; i++) this.ctx.drop(this.queue[i] as Packet, Drop.DeviceDown);
+    this.queued = 0;
+    this.stalled = false;
+    this.queue = [];
+  }
+}

@@ -20,6 +20,9 @@ export class Flow {
   vrf = 0;
 }
 
+/** What a destination is to us. */
+export type Cast = 'unicast' | 'local' | 'multicast' | 'broadcast';
+
 /**
  * Where packets of one flow go: kept by connections and used while `generation` is that of the routes. Made by Ip.path.
  */
@@ -36,16 +39,19 @@ export class Path {
   readonly local: boolean;
   /** The destination is a group or a broadcast of the interface. */
   readonly group: boolean;
+  /** The group is everybody: the limited broadcast or a subnet's. */
+  readonly broadcast: boolean;
   readonly generation: number;
 
-  constructor(iface: Interface, source: Address, nextHop: Address, neighbor: Neighbor | null, mtu: number, local: boolean, group: boolean, generation: number) {
+  constructor(iface: Interface, source: Address, nextHop: Address, neighbor: Neighbor | null, mtu: number, cast: Cast, generation: number) {
     this.iface = iface;
     this.source = source;
     this.nextHop = nextHop;
     this.neighbor = neighbor;
     this.mtu = mtu;
-    this.local = local;
-    this.group = group;
+    this.local = cast === 'local';
+    this.group = cast === 'multicast' || cast === 'broadcast';
+    this.broadcast = cast === 'broadcast';
     this.generation = generation;
   }
 }

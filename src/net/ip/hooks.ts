@@ -1,0 +1,18 @@
+import type { Packet } from '../../base/packet.js';
+import type { Interface } from '../interface.js';
+
+/** A look at a packet on its way: true lets it go on; false means the hook has taken it over and ended or kept it. */
+export type Hook = (packet: Packet, input: Interface | null, output: Interface | null) => boolean;
+
+/** The five hook points of netfilter, both families, and IPsec's two. Null: one branch. */
+export class Hooks {
+  prerouting: Hook | null = null;
+  input: Hook | null = null;
+  forward: Hook | null = null;
+  output: Hook | null = null;
+  postrouting: Hook | null = null;
+  /** RFC 4301 §5.1: after the output filter, before fragmentation. */
+  protect: Hook | null = null;
+  /** RFC 4301 §5.2: before local delivery and before forwarding, for clear packets too. */
+  verify: Hook | null = null;
+}

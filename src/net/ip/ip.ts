@@ -1,0 +1,169 @@
+import type { Address } from '../../base/address.js';
+import { Errno } from '../../base/errors.js';
+import type { Packet } from '../../base/packet.js';
+import type { Context } from '../context.js';
+import type { Interface, InterfaceAddress } from '../interface.js';
+import type { Interfaces } from '../interfaces.js';
+import { Hooks } from './hooks.js';
+import { Locals } from './locals.js';
+import { type Cast, type Flow, Path } from './path.js';
+import { PathMtu } from './path-mtu.js';
+import { Routes } from './route.js';
+import type { IcmpError, Ip, Transport } from './service.js';
+
+/** A family's way down: head at the transport header. Owns the packet. */
+export interface FamilyOutput {
+  output(packet: Packet, path: Path): void;
+  /** The source address for a new flow out of `iface` to `nextHop` and `destination`; null when it has none. */
+  source(iface: Interface, destination: Address, nextHop: Address): InterfaceAddress | null;
+}
+
+/** Raw sockets: they see what is delivered, in a copy. */
+export interface RawTap {
+  /** True when a raw socket takes the protocol, so that no protocol-unreachable is due. Does not own the packet. */
+  deliver(packet: Packet): boolean;
+  error(error: IcmpError): void;
+}
+
+/** What both families share: protocols, our addresses, routes, paths. */
+export class IpLayer implements Ip {
+  readonly ctx: Context;
+  readonly interfaces: Interfaces;
+  readonly routes: Routes;
+  readonly locals = new Locals();
+  readonly pathMtu: PathMtu;
+  readonly hooks = new Hooks();
+  readonly transports: (Transport | null)[] = new Array<Transport | null>(256).fill(null);
+  raw: RawTap | null = null;
+  v4: FamilyOutput | null = null;
+  v6: FamilyOutput | null = null;
+  /** The interface of packets to ourselves. */
+  readonly loopback: Interface;
+
+  constructor(ctx: Context, interfaces: Interfaces, loopback: Interface) {
+    this.ctx = ctx;
+    this.interfaces = interfaces;
+    this.loopback = loopback;
+    this.routes = new Routes(interfaces);
+    this.pathMtu = new PathMtu(ctx);
+  }
+
+  register(protocol: number, transport: Transport): void {
+    this.transports[protocol] = transport;
+  }
+
+  valid(path: Path): boolean {
+    return path.generation === this.routes.generation;
+  }
+
+  output(packet: Packet, path: Path): void {
+    const family = packet.family === 6 ? this.v6 : this.v4;
+    (family as FamilyOutput).output(packet, path);
+  }
+
+  isLocal(address: Address, vrf: number): boolean {
+    return this.local(address, vrf, 0) !== null;
+  }
+
+  /** Our address, usable: not tentative, not duplicate. All of 127/8 is the loopback's (RFC 1122 §3.2.1.3). */
+  local(address: Address, vrf: number, index: number): InterfaceAddress | null {
+    const entry = this.locals.find(address, vrf, index);
+    if (entry !== null) return entry.state === 'preferred' || entry.state === 'deprecated' ? entry : null;
+    if (address.w3 >>> 24 === 127 && address.isV4 && (index === 0 || index === this.loopback.index)) return this.loopback.addresses[0] ?? null;
+    return null;
+  }
+
+  learnMtu(destination: Address, inIndex: number, mtu: number): void {
+    const vrf = this.interfaces.at(inIndex)?.vrf ?? 0;
+    if (this.pathMtu.lower(destination, vrf, mtu)) this.routes.invalidate();
+  }
+
+  confirm(path: Path): void {
+    if (path.neighbor !== null) path.neighbor.table.confirm(path.neighbor);
+  }
+
+  suspect(path: Path): void {
+    if (path.neighbor !== null) path.neighbor.table.suspect(path.neighbor);
+  }
+
+  path(flow: Flow): Path | number {
+    const { destination } = flow;
+    if (destination.isUnspecified) return -Errno.EINVAL;
+    const given = flow.source.isUnspecified ? null : flow.source;
+    if (given !== null && this.local(given, flow.vrf, 0) === null) return -Errno.EADDRNOTAVAIL;
+    if (destination.isMulticast || destination.isLimitedBroadcast) return this.groupPath(flow, given);
+    const zone = destination.isLinkLocal && !destination.isV4 ? flow.outIndex : 0;
+    if (this.local(destination, flow.vrf, zone) !== null) return this.localPath(destination, given);
+    const route = this.routes.lookup(flow);
+    if (route === null) return -Errno.ENETUNREACH;
+    if (route.type === 'blackhole') return -Errno.EINVAL;
+    if (route.type === 'prohibit') return -Errno.EACCES;
+    if (route.type === 'unreachable') return -Errno.EHOSTUNREACH;
+    const iface = this.interfaces.at(route.index) as Interface;
+    if (isSubnetBroadcast(iface, destination)) return this.make(iface, given ?? this.sourceOf(iface, destination, destination), destination, 'broadcast', route.mtu);
+    const nextHop = route.gateway ?? destination;
+    return this.make(iface, given ?? route.source ?? this.sourceOf(iface, destination, nextHop), nextHop, 'unicast', Math.min(route.mtu || 65_535, this.pathMtu.get(destination, flow.vrf)));
+  }
+
+  private groupPath(flow: Flow, given: Address | null): Path | number {
+    const { destination } = flow;
+    const cast: Cast = destination.isMulticast ? 'multicast' : 'broadcast';
+    const bound = given === null ? null : this.local(given, flow.vrf, 0);
+    const index = flow.outIndex || bound?.iface.index || this.routes.lookup(flow)?.index || this.firstRunning(flow.vrf);
+    const iface = this.interfaces.at(index);
+    if (iface === null || !iface.running) return -Errno.ENETUNREACH;
+    return this.make(iface, given ?? this.sourceOf(iface, destination, destination), destination, cast, 65_535);
+  }
+
+  private firstRunning(vrf: number): number {
+    for (const iface of this.interfaces) if (iface !== this.loopback && iface.running && iface.vrf === vrf) return iface.index;
+    return this.loopback.index;
+  }
+
+  private localPath(destination: Address, given: Address | null): Path {
+    return new Path(this.loopback, (given ?? destination).clone(), destination.clone(), null, this.loopback.mtu, 'local', this.routes.generation);
+  }
+
+  private sourceOf(iface: Interface, destination: Address, nextHop: Address): Address | null {
+    const family = destination.isV4 ? this.v4 : this.v6;
+    return family?.source(iface, destination, nextHop)?.address ?? null;
+  }
+
+  private make(iface: Interface, source: Address | null, nextHop: Address, cast: Cast, mtu: number): Path | number {
+    if (source === null) return -Errno.EADDRNOTAVAIL;
+    const neighbor = cast === 'unicast' ? (iface.neighbors?.obtain(nextHop) ?? null) : null;
+    if (cast === 'unicast' && iface.neighbors !== null && neighbor === null) return -Errno.ENOBUFS;
+    return new Path(iface, source.clone(), nextHop.clone(), neighbor, Math.min(mtu || 65_535, iface.mtu), cast, this.routes.generation);
+  }
+
+  /** A network-layer failure of a packet of our own, told to its transport as if an ICMP error had come. `packet.head` at the network header. */
+  failed(packet: Packet, kind: IcmpError['kind'], code: number, errno: number): void {
+    const transport = this.transports[packet.protocol];
+    if (transport === null || transport === undefined || packet.transport < 0) return;
+    transport.error({
+      family: packet.family,
+      kind,
+      code,
+      errno,
+      hard: false,
+      mtu: 0,
+      from: packet.source,
+      inIndex: packet.outIndex,
+      source: packet.source,
+      destination: packet.destination,
+      protocol: packet.protocol,
+      sourcePort: packet.sourcePort,
+      destinationPort: packet.destinationPort,
+      view: packet.view,
+      at: packet.transport,
+      end: packet.tail,
+    });
+  }
+}
+
+/** The all-ones address of one of the interface's IPv4 subnets. */
+export function isSubnetBroadcast(iface: Interface, address: Address): boolean {
+  if (!address.isV4) return false;
+  for (const a of iface.addresses) if (a.broadcast !== 0 && a.broadcast === address.w3) return true;
+  return false;
+}

@@ -1,0 +1,55 @@
+import { type Address, mixAddress } from '../../base/address.js';
+import { type Micros, seconds } from '../../base/time.js';
+import type { Context } from '../context.js';
+
+/** Destinations whose path MTU is remembered; the oldest is forgotten. A stranger can fill it only by quoting packets we sent. */
+const PATH_MTU_MAX = 1_024;
+
+interface Entry {
+  readonly destination: Address;
+  readonly vrf: number;
+  mtu: number;
+  expires: Micros;
+}
+
+/** Path MTUs learned from too-big errors. RFC 1191 §6.3, RFC 8201 §5.3: forgotten after ten minutes, so that a longer path is found again. */
+export class PathMtu {
+  private readonly ctx: Context;
+  /** In order of learning. */
+  private readonly entries = new Map<number, Entry>();
+
+  constructor(ctx: Context) {
+    this.ctx = ctx;
+  }
+
+  /** The learned MTU, or Infinity. */
+  get(destination: Address, vrf: number): number {
+    if (this.entries.size === 0) return Number.POSITIVE_INFINITY;
+    const key = this.key(destination, vrf);
+    const entry = this.entries.get(key);
+    if (entry === undefined || entry.vrf !== vrf || !entry.destination.equals(destination)) return Number.POSITIVE_INFINITY;
+    if (entry.expires <= this.ctx.now) {
+      this.entries.delete(key);
+      return Number.POSITIVE_INFINITY;
+    }
+    return entry.mtu;
+  }
+
+  /** Lowers the MTU; true when that changed something. Never raises it (RFC 8201 §4). */
+  lower(destination: Address, vrf: number, mtu: number): boolean {
+    if (mtu >= this.get(destination, vrf)) return false;
+    const key = this.key(destination, vrf);
+    this.entries.delete(key);
+    if (this.entries.size >= PATH_MTU_MAX) this.entries.delete(this.entries.keys().next().value as number);
+    this.entries.set(key, { destination: destination.clone(), vrf, mtu, expires: this.ctx.now + seconds(this.ctx.sysctl.v['net.ipv4.route.mtu_expires']) });
+    return true;
+  }
+
+  list(): { destination: Address; vrf: number; mtu: number; expires: Micros }[] {
+    return [...this.entries.values()].filter((e) => e.expires > this.ctx.now);
+  }
+
+  private key(destination: Address, vrf: number): number {
+    return mixAddress((this.ctx.secret[1] as number) ^ vrf, destination);
+  }
+}

@@ -1,0 +1,152 @@
+import { Drop } from '../../base/drops.js';
+import { PacketFlag, type Packet } from '../../base/packet.js';
+import * as arpWire from '../../wire/arp.js';
+import * as ethernet from '../../wire/ethernet.js';
+import * as vlan from '../../wire/vlan.js';
+import type { Context } from '../context.js';
+import type { Interface, Link } from '../interface.js';
+import type { Arp } from './arp.js';
+import { type Neighbor, NeighborState } from './neighbor.js';
+
+/** A network protocol: takes packets with head at its header. */
+export interface NetworkInput {
+  input(iface: Interface, packet: Packet): void;
+}
+
+/** A claim on whole frames: packet sockets and the bridge. */
+export interface FrameTap {
+  /** True when it took the packet over, and the stack sees no more of it. */
+  frame(iface: Interface, packet: Packet): boolean;
+}
+
+/** What links hand frames to. Filled in by the stack. */
+export class Demux {
+  ipv4: NetworkInput | null = null;
+  ipv6: NetworkInput | null = null;
+  arp: Arp | null = null;
+  /** Sees every frame first; null when nobody listens. */
+  tap: FrameTap | null = null;
+  /** The interface for a tag on `iface`, or null. */
+  vlan: ((iface: Interface, vid: number) => Interface | null) | null = null;
+}
+
+/** Ethernet II with 802.1Q tags. */
+export class Ethernet implements Link {
+  private readonly ctx: Context;
+  private readonly demux: Demux;
+
+  constructor(ctx: Context, demux: Demux) {
+    this.ctx = ctx;
+    this.demux = demux;
+  }
+
+  input(iface: Interface, packet: Packet): void {
+    const { view } = packet;
+    const at = packet.head;
+    const reason = ethernet.check(view, at, packet.tail);
+    if (reason !== 0) {
+      this.ctx.drop(packet, reason);
+      return;
+    }
+    packet.link = at;
+    if (this.demux.tap?.frame(iface, packet)) return;
+    if (ethernet.destinationHigh(view, at) !== iface.macHigh || ethernet.destinationLow(view, at) !== iface.macLow) {
+      if (!ethernet.isGroup(view, at)) {
+        this.ctx.drop(packet, Drop.EthernetOtherHost);
+        return;
+      }
+      packet.flags |= ethernet.isBroadcast(view, at) ? PacketFlag.LinkBroadcast : PacketFlag.LinkMulticast;
+    }
+    packet.head = at + ethernet.HEADER_LEN;
+    const type = ethernet.type(view, at);
+    if (type === ethernet.EtherType.Vlan) this.tagged(iface, packet);
+    else this.dispatch(iface, packet, type);
+  }
+
+  private tagged(iface: Interface, packet: Packet): void {
+    const reason = vlan.check(packet.view, packet.head, packet.tail);
+    if (reason !== 0) {
+      this.ctx.drop(packet, reason);
+      return;
+    }
+    packet.vlan = vlan.tci(packet.view, packet.head);
+    const vid = vlan.vid(packet.view, packet.head);
+    const type = vlan.type(packet.view, packet.head);
+    // A priority tag (vid 0) belongs to the untagged interface (IEEE 802.1Q §6.9.1).
+    const target = vid === 0 ? iface : (this.demux.vlan?.(iface, vid) ?? null);
+    if (target === null) {
+      this.ctx.drop(packet, Drop.VlanUnknown);
+      return;
+    }
+    packet.inIndex = target.index;
+    packet.head += vlan.TAG_LEN;
+    this.dispatch(target, packet, type);
+  }
+
+  private dispatch(iface: Interface, packet: Packet, type: number): void {
+    const { demux } = this;
+    if (type === ethernet.EtherType.Ipv4 && demux.ipv4 !== null) demux.ipv4.input(iface, packet);
+    else if (type === ethernet.EtherType.Ipv6 && demux.ipv6 !== null) demux.ipv6.input(iface, packet);
+    else if (type === ethernet.EtherType.Arp && demux.arp !== null) demux.arp.input(iface, packet);
+    else this.ctx.drop(packet, Drop.EthernetUnknownType);
+  }
+
+  /** A packet to a neighbour, head at its IP header. Owns it. */
+  output(iface: Interface, packet: Packet, neighbor: Neighbor): void {
+    if (neighbor.state === NeighborState.Reachable || neighbor.state === NeighborState.Permanent) this.frame(iface, packet, neighbor.macHigh, neighbor.macLow);
+    else neighbor.table.send(packet, neighbor);
+  }
+
+  /** To a group or to everybody: RFC 1112 §6.4, RFC 2464 §7. */
+  outputGroup(iface: Interface, packet: Packet): void {
+    const { destination } = packet;
+    if (packet.flags & PacketFlag.NetBroadcast) this.frame(iface, packet, 0xffff, -1);
+    else if (packet.family === 4) this.frame(iface, packet, 0x0100, 0x5e000000 | (destination.w3 & 0x7fffff));
+    else this.frame(iface, packet, 0x3333, destination.w3);
+  }
+
+  /** Puts the header and transmits. */
+  frame(iface: Interface, packet: Packet, high: number, low: number): void {
+    const at = packet.push(ethernet.HEADER_LEN);
+    const type = packet.family === 6 ? ethernet.EtherType.Ipv6 : ethernet.EtherType.Ipv4;
+    ethernet.put(packet.view, at, high, low, iface.macHigh, iface.macLow, type);
+    packet.link = at;
+    iface.transmit(packet);
+  }
+
+  /** Sends an ARP packet of 28 octets, head at its first. */
+  arpFrame(iface: Interface, packet: Packet, high: number, low: number): void {
+    const at = packet.push(ethernet.HEADER_LEN);
+    ethernet.put(packet.view, at, high, low, iface.macHigh, iface.macLow, ethernet.EtherType.Arp);
+    packet.link = at;
+    // Padded by hand: a TAP does not pad, and some receivers count what is shorter as an error.
+    const short = ethernet.FRAME_MIN - ethernet.HEADER_LEN - arpWire.PACKET_LEN;
+    packet.bytes.fill(0, packet.tail, packet.tail + short);
+    packet.tail += short;
+    iface.transmit(packet);
+  }
+}
+
+/** A medium whose frames are IP packets: TUN, raw sockets, tunnels. */
+export class IpLink implements Link {
+  private readonly ctx: Context;
+  private readonly demux: Demux;
+
+  constructor(ctx: Context, demux: Demux) {
+    this.ctx = ctx;
+    this.demux = demux;
+  }
+
+  input(iface: Interface, packet: Packet): void {
+    packet.link = packet.head;
+    if (packet.tail <= packet.head) {
+      this.ctx.drop(packet, Drop.IpTruncated);
+      return;
+    }
+    if (this.demux.tap?.frame(iface, packet)) return;
+    const version = packet.view.getUint8(packet.head) >>> 4;
+    if (version === 4 && this.demux.ipv4 !== null) this.demux.ipv4.input(iface, packet);
+    else if (version === 6 && this.demux.ipv6 !== null) this.demux.ipv6.input(iface, packet);
+    else this.ctx.drop(packet, Drop.IpBadVersion);
+  }
+}

@@ -1,0 +1,282 @@
+import { type Prefix, v4 } from '../base/address.js';
+import { AssertionError } from '../base/assert.js';
+import { Drop } from '../base/drops.js';
+import { Errno } from '../base/errors.js';
+import type { Packet } from '../base/packet.js';
+import type { Timer } from '../base/timer-wheel.js';
+import type { Device, Hypercalls } from '../hyper/hypercalls.js';
+import { Unreachable } from '../wire/icmpv4.js';
+import { Context } from './context.js';
+import { Interface, type InterfaceAddress } from './interface.js';
+import { Interfaces } from './interfaces.js';
+import { Addresses } from './ip/addresses.js';
+import { IpLayer } from './ip/ip.js';
+import { Loopback } from './ip/loopback.js';
+import { Reassembly } from './ip/reassembly.js';
+import { Forward4 } from './ipv4/forward.js';
+import { fragmentFormat4 } from './ipv4/fragments.js';
+import { Icmp4 } from './ipv4/icmp.js';
+import { Ipv4 } from './ipv4/ipv4.js';
+import { Output4 } from './ipv4/output.js';
+import { Arp } from './link/arp.js';
+import { Demux, Ethernet, IpLink } from './link/link.js';
+import { type Neighbor, NeighborTable } from './link/neighbor.js';
+import { Raw } from './raw/raw.js';
+import type { Sysctl } from './sysctl.js';
+import { Tcp } from './tcp/tcp.js';
+import { componentOf } from './timer-kind.js';
+import { Udp } from './udp/udp.js';
+
+/** Device batches taken in one ingress phase before timers and applications have their turn. */
+const INGRESS_ROUNDS = 4;
+
+/** What a stack tells whoever made it. */
+export interface StackEvents {
+  /** Our own bug: the stack is dead, its sockets have the error, the others in this process go on. */
+  failed(error: AssertionError): void;
+  /** An address is used by another station too. */
+  conflict(address: InterfaceAddress, mac: string): void;
+  /** A device lost or regained carrier, or died (`iface.error`). */
+  link(iface: Interface): void;
+}
+
+/** A stack: everything it owns hangs from it. Composition and the four phases of a poll; the rest is in the components. */
+export class Stack {
+  readonly ctx: Context;
+  readonly hyper: Hypercalls;
+  readonly interfaces = new Interfaces();
+  readonly demux = new Demux();
+  readonly ethernet: Ethernet;
+  readonly ipLink: IpLink;
+  readonly loopback: Loopback;
+  readonly ip: IpLayer;
+  readonly addresses: Addresses;
+  readonly arp: Arp;
+  readonly icmp4: Icmp4;
+  readonly forward4: Forward4;
+  readonly ipv4: Ipv4;
+  readonly udp: Udp;
+  readonly tcp: Tcp;
+  readonly raw: Raw;
+  readonly reassembly4: Reassembly;
+  state: 'running' | 'failed' | 'closed' = 'running';
+  private readonly events: StackEvents;
+  private readonly batch: Packet[] = [];
+
+  constructor(name: string, hyper: Hypercalls, sysctl: Sysctl, events: StackEvents) {
+    this.hyper = hyper;
+    this.events = events;
+    const ctx = new Context(name, hyper, sysctl);
+    this.ctx = ctx;
+    this.ethernet = new Ethernet(ctx, this.demux);
+    this.ipLink = new IpLink(ctx, this.demux);
+    const lo = new Interface(ctx, this.interfaces.nextIndex, 'lo', null, this.ipLink, 0);
+    this.interfaces.add(lo);
+    this.ip = new IpLayer(ctx, this.interfaces, lo);
+    this.loopback = new Loopback(ctx, this.demux, lo);
+    this.arp = new Arp(ctx, this.ethernet, {
+      claimed: () => this.ip.routes.invalidate(),
+      conflict: (address, mac) => events.conflict(address, mac),
+      unreachable: (_iface, packet) => this.neighborFailed(packet),
+    });
+    this.addresses = new Addresses(this.ip, this.arp);
+    this.icmp4 = new Icmp4(ctx, this.ip);
+    this.forward4 = new Forward4(ctx, this.ip, this.ethernet, this.icmp4);
+    this.reassembly4 = new Reassembly(ctx, fragmentFormat4(ctx, this.icmp4), (index) => this.interfaces.at(index)?.vrf ?? 0);
+    this.ipv4 = new Ipv4(ctx, this.ip, this.icmp4, this.forward4, this.reassembly4);
+    this.ip.v4 = new Output4(ctx, this.ip, this.ethernet, this.loopback);
+    this.demux.ipv4 = this.ipv4;
+    this.demux.arp = this.arp;
+    this.udp = new Udp(ctx, this.ip);
+    this.udp.icmp4 = this.icmp4;
+    this.tcp = new Tcp(ctx, this.ip);
+    this.raw = new Raw(ctx, this.ip);
+    this.addresses.add(lo, { address: v4(0x7f000001), length: 8 }, 'loopback');
+    hyper.attach(() => this.poll());
+  }
+
+  /** One turn: ingress, timers, egress, notify. Never re-entered. */
+  poll(): void {
+    const { ctx } = this;
+    if (this.state !== 'running' || ctx.polling) return;
+    ctx.polling = true;
+    let more = false;
+    try {
+      ctx.now = this.hyper.monotonic();
+      more = this.ingress();
+      ctx.wheel.advance(ctx.now, this);
+      this.egress();
+    } catch (error) {
+      if (!(error instanceof AssertionError)) throw error;
+      this.fail(error);
+    } finally {
+      ctx.polling = false;
+    }
+    if (ctx.undelivered) {
+      ctx.now = this.hyper.monotonic();
+      ctx.deliver();
+    }
+    if (this.state !== 'running') return;
+    if (more) this.hyper.soon();
+    this.hyper.wakeAt(ctx.wheel.next());
+  }
+
+  /** Frames from each device in turn, in batches; true when some may be left. */
+  private ingress(): boolean {
+    const { batch, ctx } = this;
+    const max = ctx.sysctl.v['anystack.ingress_batch'];
+    let more = this.loopback.ingress((index) => this.interfaces.at(index));
+    for (const iface of this.interfaces) {
+      if (iface.device === null || !iface.up) continue;
+      for (let round = 0; ; round++) {
+        const n = iface.device.receive(ctx.pool, batch, max);
+        for (let i = 0; i < n; i++) this.received(iface, batch[i] as Packet);
+        if (n < max) break;
+        if (round + 1 === INGRESS_ROUNDS) {
+          more = true;
+          break;
+        }
+        this.tcp.egress(); // ACKs between batches keep the sender going
+        iface.flush();
+      }
+    }
+    return more;
+  }
+
+  private received(iface: Interface, packet: Packet): void {
+    iface.rxPackets++;
+    iface.rxOctets += packet.tail - packet.head;
+    packet.inIndex = iface.index;
+    if (this.ctx.observer.rx !== null) this.ctx.observer.rx(iface, packet);
+    iface.link.input(iface, packet);
+  }
+
+  private egress(): void {
+    this.tcp.egress();
+    for (const iface of this.interfaces) iface.flush();
+  }
+
+  /** The switch of the timer wheel. */
+  expire(timer: Timer): void {
+    switch (componentOf(timer.kind)) {
+      case 1:
+        this.tcp.expire(timer);
+        return;
+      case 2:
+        this.expireLink(timer);
+        return;
+      case 3:
+        (timer.owner as { owner: Reassembly }).owner.expire(timer);
+        return;
+      default:
+        (timer.owner as { expire(timer: Timer): void }).expire(timer);
+    }
+  }
+
+  private expireLink(timer: Timer): void {
+    const neighbor = timer.owner as Neighbor;
+    if (neighbor.table !== undefined) neighbor.table.expire(neighbor);
+    else this.arp.expire(timer);
+  }
+
+  /** The next hop did not answer: the sender is told, ours by its transport, another host by ICMP. Owns the packet. */
+  private neighborFailed(packet: Packet): void {
+    if (packet.inIndex === 0) this.ip.failed(packet, 'unreachable', Unreachable.Host, Errno.EHOSTUNREACH);
+    else this.icmp4.unreachable(packet, Unreachable.Host, 0);
+    this.ctx.drop(packet, Drop.NeighborFailed);
+  }
+
+  /** Puts a device under a new interface. The name must be free. */
+  addInterface(name: string, device: Device, vrf = 0): Interface {
+    const { ctx } = this;
+    const iface = new Interface(ctx, this.interfaces.nextIndex, name, device, device.medium === 'ethernet' ? this.ethernet : this.ipLink, vrf);
+    this.interfaces.add(iface);
+    if (device.medium === 'ethernet') {
+      iface.neighbors = new NeighborTable(ctx, iface, this.arp, null, {
+        resolved: (out, packet, neighbor) => this.ethernet.frame(out, packet, neighbor.macHigh, neighbor.macLow),
+        forgotten: () => this.ip.routes.invalidate(),
+      });
+    }
+    this.startDevice(iface, device);
+    this.ip.routes.invalidate();
+    return iface;
+  }
+
+  /** Gives an interface whose device died a new one. */
+  startDevice(iface: Interface, device: Device): void {
+    iface.device = device;
+    iface.error = null;
+    const changed = (): void => {
+      this.ip.routes.invalidate();
+      this.events.link(iface);
+      this.hyper.soon();
+    };
+    device.start({
+      readable: () => this.hyper.soon(),
+      writable: () => iface.writable(),
+      carrier: changed,
+      mtu: (octets) => {
+        iface.mtu = octets;
+        changed();
+      },
+      failed: (error) => {
+        iface.error = error;
+        iface.purge();
+        iface.device = null;
+        device.close();
+        this.tcp.interfaceDied(iface, error);
+        this.udp.interfaceDied(iface, error);
+        changed();
+      },
+    });
+  }
+
+  /** Takes an interface away with its addresses, routes and neighbours. */
+  removeInterface(iface: Interface): void {
+    for (const a of [...iface.addresses]) this.addresses.remove(iface, a.address);
+    this.ip.routes.remove((r) => r.index === iface.index);
+    iface.neighbors?.flush(true);
+    iface.purge();
+    iface.device?.close();
+    iface.device = null;
+    this.interfaces.remove(iface);
+    this.ip.routes.invalidate();
+  }
+
+  addAddress(iface: Interface, prefix: Prefix, origin: InterfaceAddress['origin'] = 'static'): InterfaceAddress {
+    const probe = prefix.address.isV4 && this.ctx.sysctl.v['net.ipv4.conf.all.arp_probe'] !== 0;
+    return this.addresses.add(iface, prefix, origin, probe);
+  }
+
+  /** An assertion failed: sockets get an error, devices close, nothing of the stack runs again. */
+  private fail(error: AssertionError): void {
+    this.state = 'failed';
+    this.events.failed(error);
+    this.end(Errno.EIO);
+  }
+
+  /** Complete: no socket, packet, timer or device is left. */
+  close(): void {
+    if (this.state === 'closed') return;
+    const failed = this.state === 'failed';
+    this.state = 'closed';
+    if (!failed) {
+      this.ctx.polling = true;
+      this.tcp.close();
+      for (const iface of this.interfaces) iface.flush();
+      this.ctx.polling = false;
+    }
+    this.end(Errno.ECANCELED);
+  }
+
+  private end(errno: number): void {
+    this.tcp.fail(errno);
+    this.udp.fail(errno);
+    this.raw.fail(errno);
+    this.loopback.purge();
+    this.reassembly4.purge();
+    for (const iface of this.interfaces) if (iface !== this.ip.loopback) this.removeInterface(iface);
+    this.ctx.deliver();
+    this.hyper.wakeAt(Number.POSITIVE_INFINITY);
+  }
+}
