@@ -32,7 +32,8 @@ export class Timer {
 /**
  * A hierarchical timing wheel (Varghese, Lauck): arm and cancel in constant time, 5 levels of 64 slots of 1,024 µs,
  * 12.7 days; longer deadlines wait in the last level and are placed again. A timer never fires early, and fires
- * in the `advance` whose time reaches it. Ticks are int32 and wrap; only differences are used.
+ * in the `advance` whose time reaches it. Ticks are doubles and do not wrap, so that a jump of months is one advance like others;
+ * slots are bits of the low 32.
  */
 export class TimerWheel {
   private tick: number;
@@ -80,7 +81,7 @@ export class TimerWheel {
     }
     for (;;) {
       this.fire(this.tick & 63, now, sink);
-      if (((target - this.tick) | 0) <= 0) return;
+      if (target <= this.tick) return;
       this.tick = this.nextTick(target);
       this.cascade();
     }
@@ -90,21 +91,33 @@ export class TimerWheel {
   next(): Micros {
     if (this.armed === 0) return NEVER;
     let least = NEVER;
-    for (let level = 0; level < LEVELS; level++) {
-      const distance = this.distance(level);
+    for (let level = 0; level < LEVELS - 1; level++) {
+      // The current slot of a level above the first was emptied when its turn began: what it holds is a whole turn away.
+      const distance = level === 0 ? this.distance(0) : this.distanceAfter(level);
       if (distance < 0) continue;
       const slot = ((this.tick >> (6 * level)) + distance) & 63;
       const at = this.earliest[level * SLOTS + slot] as number;
       if (at < least) least = at;
     }
+    return this.earliestFar(least);
+  }
+
+  /** The last level also holds what is farther than it reaches, so its nearest slot need not be its earliest. */
+  private earliestFar(least: Micros): Micros {
+    for (let half = 0; half < 2; half++) {
+      for (let bits = this.used[2 * (LEVELS - 1) + half] as number; bits !== 0; bits &= bits - 1) {
+        const at = this.earliest[(LEVELS - 1) * SLOTS + 32 * half + 31 - Math.clz32(bits & -bits)] as number;
+        if (at < least) least = at;
+      }
+    }
     return least;
   }
 
   private place(timer: Timer): void {
-    let ticks = (tickOf(timer.at) - this.tick) | 0;
-    if (ticks <= 0) ticks = Math.max(0, (this.target - this.tick) | 0);
-    // Farther than the wheel reaches: the last slot of the last level, from where it is placed again.
-    if (timer.at === NEVER || ticks >= 1 << 29) ticks = (1 << 29) - 1;
+    let ticks = tickOf(timer.at) - this.tick;
+    if (ticks <= 0) ticks = Math.max(0, this.target - this.tick);
+    // Farther than the wheel reaches (NEVER too): half a turn of the last level ahead, from where it is placed again.
+    if (ticks >= 1 << 29) ticks = (1 << 29) - 1;
     let level = 0;
     while (level < LEVELS - 1 && ticks >= 1 << (6 * (level + 1))) level++;
     const slot = ((this.tick + ticks) >> (6 * level)) & 63;
@@ -173,7 +186,7 @@ export class TimerWheel {
 
   /** The next tick at which a slot has to be fired or cascaded, at most `target`. */
   private nextTick(target: number): number {
-    let least = (target - this.tick) | 0;
+    let least = target - this.tick;
     for (let level = 0; level < LEVELS; level++) {
       const shift = 6 * level;
       const distance = this.distanceAfter(level);
@@ -181,7 +194,7 @@ export class TimerWheel {
       const ticks = ((((this.tick >> shift) + distance) << shift) - this.tick) | 0;
       if (ticks > 0 && ticks < least) least = ticks;
     }
-    return (this.tick + least) | 0;
+    return this.tick + least;
   }
 
   /** Slots from the current one of `level` to the first that is not empty, [0, 63]; −1 when all are. */
@@ -196,7 +209,7 @@ export class TimerWheel {
   }
 }
 
-const tickOf = (at: Micros): number => Math.floor(at / TICK) | 0;
+const tickOf = (at: Micros): number => Math.floor(at / TICK);
 
 /** Distance from bit `from` to the first set bit of the 64 in (low, high), going round. */
 function firstFrom(low: number, high: number, from: number): number {
