@@ -150,8 +150,8 @@ function parseDotted(text: string): number | null {
 function parseV6(text: string): Address | null {
   const halves = text.split('::');
   if (halves.length > 2) return null;
-  const head = parseGroups(halves[0] as string);
-  const tail = halves.length === 2 ? parseGroups(halves[1] as string) : [];
+  const head = parseGroups(halves[0] as string, halves.length === 1);
+  const tail = halves.length === 2 ? parseGroups(halves[1] as string, true) : [];
   if (head === null || tail === null) return null;
   const missing = 8 - head.length - tail.length;
   if (halves.length === 2 ? missing < 1 : missing !== 0) return null;
@@ -160,13 +160,14 @@ function parseV6(text: string): Address | null {
   return new Address(word(0), word(2), word(4), word(6));
 }
 
-function parseGroups(text: string): number[] | null {
+/** A dotted quad may stand only where the whole address ends. */
+function parseGroups(text: string, ends: boolean): number[] | null {
   if (text === '') return [];
   const groups: number[] = [];
   const parts = text.split(':');
   for (const [i, part] of parts.entries()) {
     if (part.includes('.')) {
-      const word = i === parts.length - 1 ? parseDotted(part) : null;
+      const word = ends && i === parts.length - 1 ? parseDotted(part) : null;
       if (word === null) return null;
       groups.push(word >>> 16, word & 0xffff);
     } else {

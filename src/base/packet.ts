@@ -198,10 +198,12 @@ export class PacketPool {
     p.inIndex = p.outIndex = 0;
     p.vlan = -1;
     p.trafficClass = 0;
+    p.ttl = 0;
     p.mark = 0;
     p.depth = 0;
     p.flags = 0;
     p.checksum = Checksum.Unverified;
+    p.csumStart = p.csumOffset = 0;
     p.gsoType = Gso.None;
     p.gsoSize = 0;
     p.time = 0;
