@@ -12,6 +12,7 @@ import { Interfaces } from './interfaces.js';
 import { Addresses } from './ip/addresses.js';
 import { IpLayer } from './ip/ip.js';
 import { Loopback } from './ip/loopback.js';
+import type { PathMtu } from './ip/path-mtu.js';
 import { Reassembly } from './ip/reassembly.js';
 import { Forward4 } from './ipv4/forward.js';
 import { fragmentFormat4 } from './ipv4/fragments.js';
@@ -166,7 +167,7 @@ export class Stack {
         this.expireLink(timer);
         return;
       case 3:
-        (timer.owner as { owner: Reassembly }).owner.expire(timer);
+        (timer.owner as { owner: Reassembly | PathMtu }).owner.expire(timer);
         return;
       default:
         (timer.owner as { expire(timer: Timer): void }).expire(timer);
@@ -244,6 +245,8 @@ export class Stack {
   }
 
   addAddress(iface: Interface, prefix: Prefix, origin: InterfaceAddress['origin'] = 'static'): InterfaceAddress {
+    this.ctx.touch();
+    this.hyper.soon(); // for the timers it arms
     const probe = prefix.address.isV4 && this.ctx.sysctl.v['net.ipv4.conf.all.arp_probe'] !== 0;
     return this.addresses.add(iface, prefix, origin, probe);
   }
@@ -275,6 +278,7 @@ export class Stack {
     this.raw.fail(errno);
     this.loopback.purge();
     this.reassembly4.purge();
+    this.ip.pathMtu.purge();
     for (const iface of this.interfaces) if (iface !== this.ip.loopback) this.removeInterface(iface);
     this.ctx.deliver();
     this.hyper.wakeAt(Number.POSITIVE_INFINITY);

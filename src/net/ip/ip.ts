@@ -45,7 +45,7 @@ export class IpLayer implements Ip {
     this.interfaces = interfaces;
     this.loopback = loopback;
     this.routes = new Routes(interfaces);
-    this.pathMtu = new PathMtu(ctx);
+    this.pathMtu = new PathMtu(ctx, () => this.routes.invalidate());
   }
 
   register(protocol: number, transport: Transport): void {

@@ -1,6 +1,8 @@
 import { type Address, mixAddress } from '../../base/address.js';
 import { type Micros, seconds } from '../../base/time.js';
+import { Timer } from '../../base/timer-wheel.js';
 import type { Context } from '../context.js';
+import { TimerKind } from '../timer-kind.js';
 
 /** Destinations whose path MTU is remembered; the oldest is forgotten. A stranger can fill it only by quoting packets we sent. */
 const PATH_MTU_MAX = 1_024;
@@ -17,9 +19,15 @@ export class PathMtu {
   private readonly ctx: Context;
   /** In order of learning. */
   private readonly entries = new Map<number, Entry>();
+  /** At the expiry of the oldest entry. */
+  private readonly timer: Timer;
+  /** Paths were made with an MTU that is believed no longer. */
+  private readonly forgotten: () => void;
 
-  constructor(ctx: Context) {
+  constructor(ctx: Context, forgotten: () => void) {
     this.ctx = ctx;
+    this.forgotten = forgotten;
+    this.timer = new Timer(TimerKind.PathMtu, { owner: this });
   }
 
   /** The learned MTU, or Infinity. */
@@ -28,10 +36,6 @@ export class PathMtu {
     const key = this.key(destination, vrf);
     const entry = this.entries.get(key);
     if (entry === undefined || entry.vrf !== vrf || !entry.destination.equals(destination)) return Number.POSITIVE_INFINITY;
-    if (entry.expires <= this.ctx.now) {
-      this.entries.delete(key);
-      return Number.POSITIVE_INFINITY;
-    }
     return entry.mtu;
   }
 
@@ -41,12 +45,29 @@ export class PathMtu {
     const key = this.key(destination, vrf);
     this.entries.delete(key);
     if (this.entries.size >= PATH_MTU_MAX) this.entries.delete(this.entries.keys().next().value as number);
+    if (!this.timer.armed) this.ctx.wheel.arm(this.timer, this.ctx.now + seconds(this.ctx.sysctl.v['net.ipv4.route.mtu_expires']));
     this.entries.set(key, { destination: destination.clone(), vrf, mtu, expires: this.ctx.now + seconds(this.ctx.sysctl.v['net.ipv4.route.mtu_expires']) });
     return true;
   }
 
+  expire(): void {
+    for (const [key, entry] of this.entries) {
+      if (entry.expires > this.ctx.now) {
+        this.ctx.wheel.arm(this.timer, entry.expires);
+        break;
+      }
+      this.entries.delete(key);
+    }
+    this.forgotten();
+  }
+
+  purge(): void {
+    this.entries.clear();
+    this.ctx.wheel.cancel(this.timer);
+  }
+
   list(): { destination: Address; vrf: number; mtu: number; expires: Micros }[] {
-    return [...this.entries.values()].filter((e) => e.expires > this.ctx.now);
+    return [...this.entries.values()];
   }
 
   private key(destination: Address, vrf: number): number {

@@ -6,6 +6,7 @@ import { halfSipHash } from '../../base/siphash.js';
 import type { Micros } from '../../base/time.js';
 import { Timer } from '../../base/timer-wheel.js';
 import type { Context } from '../context.js';
+import { Counter } from '../counters.js';
 import { TimerKind } from '../timer-kind.js';
 
 /** What a family's fragments say, in one shape. */
@@ -74,6 +75,7 @@ export class Reassembly {
   /** Takes a fragment over; answers the whole datagram, head at its IP header, or null. */
   input(given: Packet): Packet | null {
     const { format, ctx } = this;
+    ctx.counters.count(given.family === 6 ? Counter.Ip6ReasmReqds : Counter.IpReasmReqds);
     const data = format.data(given);
     const length = given.tail - data;
     const offset = format.offset(given);
@@ -202,6 +204,7 @@ export class Reassembly {
     packet.checksum = Checksum.Unverified;
     packet.next = null;
     this.format.restore(packet);
+    this.ctx.counters.count(packet.family === 6 ? Counter.Ip6ReasmOKs : Counter.IpReasmOKs);
     fragments.length = 0;
     this.forget(datagram);
     return packet;
