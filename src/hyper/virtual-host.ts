@@ -6,20 +6,18 @@ import { assert } from '../base/assert.js';
 import { ConfigError, NetError } from '../base/errors.js';
 import { Prng } from '../base/prng.js';
 import { type Micros, NEVER } from '../base/time.js';
+import { AlarmQueue, type QueuedAlarm } from './alarm-queue.js';
 import type { Crypto, Device, DeviceSpec, Hypercalls, Store } from './hypercalls.js';
 import { memoryStore } from './memory-store.js';
-import type { Alarm, Timing } from './timing.js';
+import type { Timing } from './timing.js';
 
 /** Events at one instant before the clock calls it a livelock: somebody asks again and again for a time already past. */
 const SAME_INSTANT_MAX = 1_000_000;
-const UNSET = -1;
 
 /** Virtual time: moves only from event to event, and only when somebody runs it. */
 export class VirtualClock implements Timing {
   now: Micros;
-  /** A heap by (at, order). */
-  private readonly heap: VirtualAlarm[] = [];
-  private orders = 0;
+  private readonly queue = new AlarmQueue();
   private sameInstant = 0;
 
   /** Default start: 5 s short of 2^31 µs, so that every run crosses the sign of int32 microseconds. */
@@ -31,37 +29,37 @@ export class VirtualClock implements Timing {
     return this.now;
   }
 
-  alarm(fire: () => void): VirtualAlarm {
-    return new VirtualAlarm(this, fire);
+  alarm(fire: () => void): QueuedAlarm {
+    return this.queue.alarm(fire);
   }
 
   /** Alarms set. */
   get pending(): number {
-    return this.heap.length;
+    return this.queue.size;
   }
 
   /** Time of the next event, or NEVER. */
   next(): Micros {
-    return this.heap.length === 0 ? NEVER : (this.heap[0] as VirtualAlarm).at;
+    return this.queue.next();
   }
 
   /** Runs the next event, moving time to it. False when there is none. */
   step(): boolean {
-    const alarm = this.heap[0];
+    const alarm = this.queue.take();
     if (alarm === undefined) return false;
-    if (alarm.at > this.now) {
-      this.now = alarm.at;
+    // An alarm set for the past is due now; time does not run backwards.
+    if (alarm.time > this.now) {
+      this.now = alarm.time;
       this.sameInstant = 0;
     }
     assert(++this.sameInstant < SAME_INSTANT_MAX, 'time moves on: no endless chain of events at one instant');
-    alarm.cancel();
     alarm.fire();
     return true;
   }
 
   /** Runs all events up to and at `until`, then stands at `until`. NEVER runs until none is left, which a stack with periodic timers does not reach. */
   run(until: Micros): void {
-    while (this.heap.length > 0 && this.next() <= until) this.step();
+    while (this.pending > 0 && this.next() <= until) this.step();
     this.rest(until);
   }
 
@@ -84,7 +82,7 @@ export class VirtualClock implements Timing {
         while (this.next() <= this.now) this.step();
         await turn();
         if (this.next() <= this.now) continue;
-        if (this.next() > until || this.heap.length === 0) break;
+        if (this.next() > until || this.pending === 0) break;
         this.step();
       }
     } finally {
@@ -97,81 +95,6 @@ export class VirtualClock implements Timing {
     if (until === NEVER || until <= this.now) return;
     this.now = until;
     this.sameInstant = 0;
-  }
-
-  /** Only for VirtualAlarm: enters it, or moves it. */
-  place(alarm: VirtualAlarm, at: Micros): void {
-    if (alarm.position === UNSET) {
-      alarm.position = this.heap.length;
-      this.heap.push(alarm);
-    }
-    alarm.at = Math.max(at, this.now);
-    alarm.order = this.orders++;
-    this.sift(alarm);
-  }
-
-  /** Only for VirtualAlarm. */
-  remove(alarm: VirtualAlarm): void {
-    const last = this.heap.pop() as VirtualAlarm;
-    if (last !== alarm) {
-      last.position = alarm.position;
-      this.heap[last.position] = last;
-      this.sift(last);
-    }
-    alarm.position = UNSET;
-  }
-
-  private sift(alarm: VirtualAlarm): void {
-    const { heap } = this;
-    let at = alarm.position;
-    while (at > 0) {
-      const parent = heap[(at - 1) >> 1] as VirtualAlarm;
-      if (!alarm.before(parent)) break;
-      heap[at] = parent;
-      parent.position = at;
-      at = (at - 1) >> 1;
-    }
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && (heap[child + 1] as VirtualAlarm).before(heap[child] as VirtualAlarm)) child++;
-      const least = heap[child] as VirtualAlarm;
-      if (!least.before(alarm)) break;
-      heap[at] = least;
-      least.position = at;
-      at = child;
-    }
-    heap[at] = alarm;
-    alarm.position = at;
-  }
-}
-
-/** An alarm of a VirtualClock. */
-export class VirtualAlarm implements Alarm {
-  readonly fire: () => void;
-  at: Micros = NEVER;
-  /** Breaks ties: the one asked for first fires first. */
-  order = 0;
-  /** Index in the clock's heap, −1 while not set. */
-  position = UNSET;
-  private readonly clock: VirtualClock;
-
-  constructor(clock: VirtualClock, fire: () => void) {
-    this.clock = clock;
-    this.fire = fire;
-  }
-
-  set(at: Micros): void {
-    if (at === NEVER) this.cancel();
-    else this.clock.place(this, at);
-  }
-
-  cancel(): void {
-    if (this.position !== UNSET) this.clock.remove(this);
-  }
-
-  before(other: VirtualAlarm): boolean {
-    return this.at < other.at || (this.at === other.at && this.order < other.order);
   }
 }
 
@@ -202,8 +125,8 @@ export class VirtualHost implements Hypercalls {
   polls = 0;
   private readonly epoch: Micros;
   private readonly prng: Prng;
-  private readonly wake: VirtualAlarm;
-  private readonly next: VirtualAlarm;
+  private readonly wake: QueuedAlarm;
+  private readonly next: QueuedAlarm;
   private readonly options: VirtualHostOptions;
   private suspended = 0;
   private jumped = 0;
@@ -245,11 +168,11 @@ export class VirtualHost implements Hypercalls {
   }
 
   wakeAt(at: Micros): void {
-    this.wake.set(at);
+    this.wake.set(Math.max(at, this.clock.now));
   }
 
   soon(): void {
-    if (this.next.position === UNSET) this.next.set(this.clock.now);
+    if (!this.next.pending) this.next.set(this.clock.now);
   }
 
   hold(): void {

@@ -1,0 +1,21 @@
+/** From a device's type to the file that knows it. */
+import { ConfigError } from '../base/errors.js';
+import type { DeviceContext } from './device-context.js';
+import { nearest } from './device-spec.js';
+import type { Device, DeviceSpec } from './hypercalls.js';
+import { openTap } from './tap.js';
+
+type Opener = (spec: DeviceSpec, context: DeviceContext) => Device;
+
+const openers: Readonly<Record<string, Opener>> = {
+  tap: openTap,
+  tun: openTap,
+  memory: (spec) => spec['device'] as Device,
+};
+
+/** Opens what the spec describes. Throws ConfigError for a type or key it does not know, NetError for what the host refuses. */
+export function openDevice(spec: DeviceSpec, context: DeviceContext): Device {
+  const opener = Object.hasOwn(openers, spec.type) ? openers[spec.type] : undefined;
+  if (opener === undefined) throw new ConfigError(`no device type '${spec.type}'; did you mean '${nearest(spec.type, Object.keys(openers))}'?`);
+  return opener(spec, context);
+}

@@ -1,0 +1,130 @@
+/**
+ * TAP and TUN: a virtual interface of the host whose cable ends in the stack. Offloaded frames of up to 64 KB in both
+ * directions unless `offload` is false. Through the addon, else through koffi.
+ */
+import { parsePrefix } from '../base/address.js';
+import { ConfigError, Errno, type ErrnoName, NetError, errnoName } from '../base/errors.js';
+import type { DeviceContext } from './device-context.js';
+import { checkKeys, optional } from './device-spec.js';
+import { type Device, type DeviceSpec, Offload } from './hypercalls.js';
+import type { FailedTap, OpenedTap } from './native.js';
+import { PortDevice } from './port.js';
+
+export interface TapSpec extends DeviceSpec {
+  readonly type: 'tap' | 'tun';
+  /** The host's interface, made when it does not exist. Default: the kernel names it, tap0 and so on. */
+  readonly name?: string;
+  /** The host's own addresses on it, '10.0.0.1/24'. Default: none, an administrator's business. */
+  readonly hostAddress?: string | readonly string[];
+  /** Default: the interface's own, 1,500 for a new one. */
+  readonly mtu?: number;
+  /** Our station address. Default: made from the host's, so that it stays the same as long as the interface does. */
+  readonly mac?: string;
+  /** Default true: checksums and segmentation are left to the host where it takes them. */
+  readonly offload?: boolean;
+  /** µs the loop stays awake after traffic: less latency, for one busy core. Default 0. */
+  readonly busyPollMicros?: number;
+  /** More than 1: this opens one queue of a multi-queue device; each worker opens its own. Default 1. */
+  readonly queues?: number;
+  /** Path of another network namespace, e.g. /run/netns/lab. Default: the process's own. */
+  readonly netns?: string;
+}
+
+const KEYS = ['type', 'name', 'hostAddress', 'mtu', 'mac', 'offload', 'busyPollMicros', 'queues', 'netns'];
+const IFNAMSIZ = 16;
+const HEADER = 10;
+const TUN_F_CSUM = 1;
+const TUN_F_TSO4 = 2;
+const TUN_F_TSO6 = 4;
+const TUN_F_USO = 0x60;
+
+/** A PortDevice that also tells the name the kernel gave it. */
+export function openTap(spec: DeviceSpec, context: DeviceContext): PortDevice & Device {
+  checkKeys(spec, KEYS);
+  const name = optional(spec, 'name', 'string') ?? '';
+  if (name.length >= IFNAMSIZ || /[\s/]/.test(name)) throw new ConfigError(`device name '${name}': at most 15 characters, no blank, no slash`);
+  const offload = optional(spec, 'offload', 'boolean') ?? true;
+  const tun = spec.type === 'tun';
+  const netns = optional(spec, 'netns', 'string') ?? '';
+  const queues = (optional(spec, 'queues', 'number') ?? 1) > 1;
+  const io = context.portIo();
+  const opened = io.tapOpen(name, netns, tun, offload, queues, optional(spec, 'mtu', 'number') ?? 0, hostAddresses(spec));
+  if ('error' in opened) throw openError(opened, spec, name);
+  return new PortDevice({
+    kind: spec.type,
+    io,
+    context,
+    fd: opened.fd,
+    linkFd: opened.linkFd,
+    index: opened.index,
+    header: offload ? HEADER : 0,
+    medium: tun ? 'ip' : 'ethernet',
+    mac: tun ? new Uint8Array(6) : station(spec, opened),
+    mtu: opened.mtu,
+    offloads: offload ? offloadsOf(opened.offloads) : 0,
+    carrier: opened.up === 1,
+    busyPollMicros: optional(spec, 'busyPollMicros', 'number') ?? 0,
+    name: opened.name,
+  });
+}
+
+function offloadsOf(bits: number): number {
+  return (
+    Offload.RxBig |
+    (bits & TUN_F_CSUM ? Offload.TxChecksum : 0) |
+    // What the kernel takes from us it takes always; the bits say what it gives. Older kernels know no UDP segments at all.
+    (bits & TUN_F_TSO4 ? Offload.Tso4 : 0) |
+    (bits & TUN_F_TSO6 ? Offload.Tso6 : 0) |
+    ((bits & TUN_F_USO) === TUN_F_USO ? Offload.Uso : 0)
+  );
+}
+
+/** The host's address with its last bit turned, locally administered: ours must differ from the one at the other end. */
+function station(spec: DeviceSpec, opened: OpenedTap): Uint8Array {
+  const text = optional(spec, 'mac', 'string');
+  if (text === undefined) {
+    const mac = Uint8Array.from(opened.mac);
+    mac[0] = ((mac[0] as number) | 2) & ~1;
+    mac[5] = (mac[5] as number) ^ 1;
+    return mac;
+  }
+  return parseMac(text);
+}
+
+/** '02:00:00:00:00:01' to octets; refuses group addresses. */
+export function parseMac(text: string): Uint8Array {
+  const octets = /^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(text) ? text.split(/[:-]/).map((x) => Number.parseInt(x, 16)) : [1];
+  if ((octets[0] as number) & 1) throw new ConfigError(`mac '${text}': six octets of a single station, such as 02:00:00:00:00:01`);
+  return Uint8Array.from(octets);
+}
+
+/** As the addon takes them: per address family, prefix length, 16 octets. */
+function hostAddresses(spec: DeviceSpec): Uint8Array {
+  const given = spec['hostAddress'] ?? [];
+  const texts = Array.isArray(given) ? (given as unknown[]) : [given];
+  const octets: number[] = [];
+  for (const text of texts) {
+    const prefix = typeof text === 'string' ? parsePrefix(text) : null;
+    if (prefix === null) throw new ConfigError(`hostAddress '${String(text)}': an address with its prefix length, such as 10.0.0.1/24`);
+    const { address, length } = prefix;
+    const words = address.isV4 ? [address.w3, 0, 0, 0] : [address.w0, address.w1, address.w2, address.w3];
+    octets.push(address.isV4 ? 4 : 6, length, ...words.flatMap((w) => [w >>> 24, (w >>> 16) & 255, (w >>> 8) & 255, w & 255]));
+  }
+  return Uint8Array.from(octets);
+}
+
+/** What to do, by what failed. */
+function openError(failure: FailedTap, spec: DeviceSpec, name: string): NetError {
+  const { error, step } = failure;
+  const what = name === '' ? spec.type : name;
+  const remedies: Partial<Record<number, string>> = {
+    [Errno.EBUSY]: 'another process holds it; stop that one, or set "queues" above 1 on both',
+    [Errno.EPERM]: `not permitted; run as root or with CAP_NET_ADMIN, or let root prepare it: ip tuntap add dev ${what} mode ${spec.type} user $USER`,
+    [Errno.EACCES]: 'not permitted to open /dev/net/tun; in a container pass --device /dev/net/tun',
+    [Errno.ENOENT]: step === 'open netns' ? 'there is no such network namespace' : 'no /dev/net/tun: modprobe tun, or in a container pass --device /dev/net/tun',
+    [Errno.ENODEV]: 'the kernel lacks the tun module: modprobe tun',
+    [Errno.EINVAL]: 'it exists as another kind of interface, or with another "queues"',
+  };
+  const code: ErrnoName = error === Errno.ENOENT && step === 'open' ? 'ENODEV' : errnoName(error);
+  return new NetError(code, step, what, undefined, remedies[error] ?? 'the kernel refused');
+}

@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict';
+import { networkInterfaces } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ConfigError, NetError } from '#src/base/errors.js';
+import { type Packet, PacketPool } from '#src/base/packet.js';
+import type { DeviceContext } from '#src/hyper/device-context.js';
+import type { Device, DeviceSpec, Hypercalls } from '#src/hyper/hypercalls.js';
+import { createNodeHost } from '#src/hyper/node-host.js';
+import { Responder } from '../../bench/wire/responder.js';
+import { makeNetns, type Netns } from '../support/netns.js';
+import { needs } from '../support/requirements.js';
+
+type Host = Hypercalls & DeviceContext;
+
+for (const native of [true, false]) {
+  describe(`TAP against the Linux kernel, through ${native ? 'the addon' : 'koffi'}`, function () {
+    this.timeout(20_000);
+    let ns: Netns;
+    let devices: Device[] = [];
+    let count = 0;
+    let name = '';
+    const messages: string[] = [];
+    const host = (): Host => createNodeHost({ native, log: (_level, message) => void messages.push(message) });
+
+    before(function () {
+      needs(this, 'tap', 'netns', native ? 'addon' : 'koffi');
+      ns = makeNetns('tap');
+    });
+    // A name is free again only when koffi's thread has let go of it.
+    beforeEach(() => {
+      name = `as${count++}`;
+    });
+    afterEach(closeAll);
+    after(() => ns?.remove());
+
+    async function closeAll(): Promise<void> {
+      for (const device of devices) device.close();
+      devices = [];
+      if (!native) await sleep(80);
+    }
+    const open = (spec: Partial<DeviceSpec>, on = host()): [Responder, Host] => {
+      const device = on.open({ type: 'tap', name, hostAddress: ['10.9.0.1/24', 'fd00::1/64'], netns: ns.path, ...spec });
+      devices.push(device);
+      on.hold();
+      return [new Responder(on, device, '10.9.0.2'), on];
+    };
+
+    for (const [title, spec] of [
+      ['tap with offloads', {}],
+      ['tap without', { offload: false }],
+      ['tun with offloads', { type: 'tun' }],
+      ['tun without', { type: 'tun', offload: false }],
+    ] as const) {
+      it(`${title}: ping over IPv4 and IPv6, and UDP echo with its checksum`, async () => {
+        const [responder, on] = open(spec);
+        const { device } = responder;
+        assert.equal(device.kind, spec && 'type' in spec ? 'tun' : 'tap');
+        assert.equal(device.mtu, 1500);
+        assert.ok(device.carrier);
+        assert.match(await ns.exec('ping', '-c', '3', '-i', '0.05', '-W', '2', '10.9.0.2'), / 3 received/);
+        assert.match(await ns.exec('ping', '-c', '3', '-i', '0.05', '-W', '2', '-s', '1400', 'fd00::2'), / 3 received/);
+        const echoed = await ns.exec('python3', '-c', udpEcho('10.9.0.2'));
+        assert.match(echoed, /ok 20/);
+        assert.equal(responder.pool.held, 0);
+        assert.equal(device.statistics?.()['txDropped'], 0);
+        on.release();
+      });
+    }
+
+    it('the namespace is visited, not moved to', () => {
+      open({});
+      assert.match(ns.run('ip', '-o', 'addr', 'show', name), /10\.9\.0\.1\/24/);
+      assert.match(ns.run('ip', '-o', 'addr', 'show', name), /fd00::1\/64/);
+      assert.ok(!Object.keys(networkInterfaces()).includes(name));
+    });
+
+    it("our station address differs from the host's, or is the one given", async () => {
+      const [{ device }] = open({});
+      const hosts = /link\/ether (\S+)/.exec(ns.run('ip', 'link', 'show', name))?.[1];
+      const ours = [...device.mac].map((x) => x.toString(16).padStart(2, '0')).join(':');
+      assert.notEqual(ours, hosts);
+      assert.equal((device.mac[0] as number) & 3, 2);
+      await closeAll();
+      assert.deepEqual([...open({ mac: '02:00:00:00:00:07' })[0].device.mac], [2, 0, 0, 0, 0, 7]);
+    });
+
+    it('MTU 9000 is set and frames of it pass', async () => {
+      const [responder, on] = open({ mtu: 9000 });
+      assert.equal(responder.device.mtu, 9000);
+      assert.match(await ns.exec('ping', '-c', '2', '-i', '0.05', '-W', '2', '-M', 'do', '-s', '8972', '10.9.0.2'), / 2 received/);
+      assert.equal(responder.largest, 9014);
+      on.release();
+    });
+
+    it('a host side taken down and up again, and one removed', async function () {
+      const on = host();
+      on.hold();
+      const device = on.open({ type: 'tap', name, netns: ns.path });
+      devices.push(device);
+      const seen: string[] = [];
+      device.start({
+        readable: () => void device.receive(new PacketPool(10), [], 10),
+        writable() {},
+        carrier: (up) => seen.push(`carrier ${up}`),
+        mtu: (octets) => seen.push(`mtu ${octets}`),
+        failed: (error) => seen.push(`failed ${error.code}`),
+      });
+      if (native) {
+        ns.run('ip', 'link', 'set', name, 'down');
+        await sleep(50);
+        assert.ok(!device.carrier);
+        ns.run('ip', 'link', 'set', name, 'up', 'mtu', '1400');
+        await sleep(50);
+        assert.deepEqual(seen.splice(0), ['carrier false', 'carrier true', 'mtu 1400']);
+        assert.equal(device.mtu, 1400);
+      }
+      ns.run('ip', 'link', 'delete', name);
+      await sleep(native ? 50 : 400);
+      assert.equal(seen.at(-1), 'failed ENODEV');
+      assert.ok(!device.carrier);
+      on.release();
+    });
+
+    it('errors come at once and say what to do', () => {
+      const on = host();
+      open({});
+      const opening = (spec: DeviceSpec) => () => void devices.push(on.open(spec));
+      assert.throws(opening({ type: 'tap', name, netns: ns.path }), (e: NetError) => e.code === 'EBUSY' && /another process/.test(e.message));
+      assert.throws(opening({ type: 'tap', netns: '/run/netns/as-none' }), (e: NetError) => e.code === 'ENOENT' && /namespace/.test(e.message));
+      assert.throws(opening({ type: 'tun', name: 'lo', netns: ns.path }), (e: NetError) => e instanceof NetError && e.code === 'EINVAL');
+      assert.throws(opening({ type: 'tap', name: 'a-name-that-is-too-long' }), ConfigError);
+      assert.throws(opening({ type: 'tap', hostAddress: '10.0.0.300' }), ConfigError);
+      assert.throws(opening({ type: 'tap', hostAdress: '10.0.0.1' }), /did you mean 'hostAddress'/);
+      assert.throws(opening({ type: 'tap', mtu: 'big' }), /'mtu' is to be a number/);
+      assert.throws(opening({ type: 'tab' }), /did you mean 'tap'/);
+      assert.throws(opening({ type: 'tap', mac: '01:00:00:00:00:01' }), ConfigError);
+    });
+
+    it('two queues of one multi-queue device', () => {
+      open({ queues: 2 });
+      open({ queues: 2, hostAddress: [] });
+      assert.match(ns.run('ip', '-d', 'link', 'show', name), /multi_queue/);
+    });
+
+    it('frames of 64 KB pass in both directions between two kernels', async function () {
+      const far = makeNetns('far');
+      try {
+        const on = host();
+        on.hold();
+        const pool = new PacketPool(4_096);
+        const a = on.open({ type: 'tap', name, hostAddress: '10.8.0.1/24', netns: ns.path });
+        const b = on.open({ type: 'tap', name, hostAddress: '10.8.0.2/24', netns: far.path });
+        devices.push(a, b);
+        const largest = new Map([[a, 0], [b, 0]]);
+        const into: Packet[] = [];
+        on.attach(() => {
+          for (const [from, to] of [[a, b], [b, a]] as const) {
+            const n = from.receive(pool, into, 64);
+            for (let i = 0; i < n; i++) largest.set(from, Math.max(largest.get(from) as number, into[i]?.length as number));
+            const sent = to.transmit(into, n);
+            for (let i = sent; i < n; i++) into[i]?.release();
+          }
+        });
+        for (const device of [a, b]) device.start({ readable: () => on.soon(), writable() {}, carrier() {}, mtu() {}, failed() {} });
+        const server = far.exec('python3', '-c', TCP_SERVER);
+        await sleep(300);
+        const client = await ns.exec('python3', '-c', TCP_CLIENT);
+        assert.equal(client.trim(), (await server).trim());
+        assert.ok((largest.get(a) as number) > 30_000, `largest ${largest.get(a)}`);
+        assert.ok((largest.get(b) as number) > 30_000, `largest ${largest.get(b)}`);
+        assert.equal(pool.held, 0);
+        on.release();
+      } finally {
+        far.remove();
+      }
+    });
+  });
+}
+
+const udpEcho = (address: string): string => `
+import socket, os
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(2)
+s.connect(('${address}', 7))
+ok = 0
+for n in range(20):
+    data = os.urandom(1 + 73 * n)
+    s.send(data)
+    ok += s.recv(2000) == data
+print('ok', ok)
+`;
+
+const EXCHANGE = `
+import hashlib, threading, os
+def exchange(s):
+    out, got = os.urandom(1 << 20) * 16, hashlib.sha1()
+    def send():
+        s.sendall(out)
+        s.shutdown(1)
+    t = threading.Thread(target=send)
+    t.start()
+    while True:
+        data = s.recv(1 << 20)
+        if not data: break
+        got.update(data)
+    t.join()
+    print(' '.join(sorted([hashlib.sha1(out).hexdigest(), got.hexdigest()])))
+`;
+
+const TCP_SERVER = `${EXCHANGE}
+import socket
+l = socket.create_server(('10.8.0.2', 9))
+l.settimeout(10)
+exchange(l.accept()[0])
+`;
+
+const TCP_CLIENT = `${EXCHANGE}
+import socket
+exchange(socket.create_connection(('10.8.0.2', 9), 5))
+`;

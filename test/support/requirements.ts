@@ -1,0 +1,74 @@
+/**
+ * What a test needs of the machine. Where it is missing the test is skipped, with the reason and the way to have it run;
+ * listed in ANYSTACK_REQUIRE (e.g. "tap,netns,tools") it fails instead, so that a pipeline cannot lose tests silently.
+ */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import type { Context } from 'mocha';
+import { loadNative } from '#src/hyper/native.js';
+import { tapFfi } from '#src/hyper/tap-ffi.js';
+
+export type Requirement = 'tap' | 'netns' | 'root' | 'addon' | 'koffi' | `package:${string}` | `tools:${string}`;
+
+/** Why `requirement` is missing and what would bring it, or null when it is there. */
+export function missing(requirement: Requirement): string | null {
+  const colon = requirement.indexOf(':');
+  const kind = colon < 0 ? requirement : requirement.slice(0, colon);
+  const name = requirement.slice(colon + 1);
+  switch (kind) {
+    case 'root':
+      return process.getuid?.() === 0 ? null : 'not root: sudo npx mocha';
+    case 'tap':
+      return usable('/dev/net/tun') ? missing('addon') : 'no access to /dev/net/tun: sudo npx mocha, in a container --device /dev/net/tun --cap-add NET_ADMIN';
+    case 'netns':
+      return canUnshare() ? null : 'network namespaces need root and ip: sudo npx mocha, apt-get install iproute2';
+    case 'addon':
+      return loadNative() === null ? 'the addon is not built: node scripts/build-native.mjs' : null;
+    case 'koffi':
+      return tapFfi() === null ? 'koffi is not installed: npm install koffi' : null;
+    case 'package':
+      return resolvable(name) ? null : `${name} is not installed: npm install ${name}`;
+    default:
+      return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0 ? null : `${name} is not installed: apt-get install ${name}`;
+  }
+}
+
+/** To be called first in a test or hook with its `this`. */
+export function needs(test: Context, ...requirements: readonly Requirement[]): void {
+  const required = (process.env['ANYSTACK_REQUIRE'] ?? '').split(',');
+  for (const requirement of requirements) {
+    const reason = missing(requirement);
+    if (reason === null) continue;
+    if (required.includes(requirement) || required.includes(requirement.split(':')[0] as string)) throw new RequirementMissing(reason);
+    const runnable = test.test;
+    if (runnable !== undefined) runnable.title += ` (needs ${requirement}: ${reason})`;
+    test.skip();
+  }
+}
+
+class RequirementMissing extends Error {
+  override readonly name = 'RequirementMissing';
+}
+
+function usable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Root of a container may still lack CAP_SYS_ADMIN. */
+function canUnshare(): boolean {
+  return spawnSync('unshare', ['-n', 'ip', 'link'], { stdio: 'ignore' }).status === 0;
+}
+
+function resolvable(name: string): boolean {
+  try {
+    import.meta.resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
