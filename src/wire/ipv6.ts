@@ -26,8 +26,9 @@ export const EXTENSIONS_MAX = 8;
 /** Options looked at in one header, padding not counted; RFC 8504 §5.3 suggests 8 non-padding options. */
 export const OPTIONS_MAX = 8;
 
-const PAYLOAD_LENGTH = 4;
-const NEXT_HEADER = 6;
+/** Offsets of fields that errors point at. */
+export const PAYLOAD_LENGTH = 4;
+export const NEXT_HEADER = 6;
 const HOP_LIMIT = 7;
 const SOURCE = 8;
 const DESTINATION = 24;
@@ -102,6 +103,11 @@ export class Chain {
  * none, or a fragment header. 0 or a drop reason; the problem to report stands in `chain` then. `end` is the end of the payload.
  */
 export function walk(view: DataView, at: number, end: number, chain: Chain): number {
+  const drop = walkHopByHop(view, at, end, chain);
+  return drop !== 0 ? drop : follow(view, end, chain);
+}
+
+function start(view: DataView, at: number, chain: Chain): void {
   chain.routing = chain.routingType = chain.hopByHop = chain.routerAlert = -1;
   chain.headers = 0;
   chain.problem = Problem.None;
@@ -109,12 +115,35 @@ export function walk(view: DataView, at: number, end: number, chain: Chain): num
   chain.offset = at + HEADER_LEN;
   chain.nextField = at + NEXT_HEADER;
   chain.protocol = view.getUint8(at + NEXT_HEADER);
-  if (chain.protocol === Protocol.HopByHop) {
-    chain.hopByHop = chain.offset;
-    const drop = passHeader(view, end, chain);
-    if (drop !== 0) return drop;
+}
+
+/** Only the hop-by-hop header: all of the chain that a router on the way judges (RFC 8200 §4). 0 or a drop reason, as `walk`. */
+export function walkHopByHop(view: DataView, at: number, end: number, chain: Chain): number {
+  start(view, at, chain);
+  if (chain.protocol !== Protocol.HopByHop) return 0;
+  chain.hopByHop = chain.offset;
+  return passHeader(view, end, chain);
+}
+
+/**
+ * Where the transport header is, as far as the octets tell, judging nothing: for filters on the way and for what errors quote.
+ * Passes first fragments' headers; stops at later fragments with protocol Fragment, and where a header is cut short.
+ */
+export function skim(view: DataView, at: number, end: number, chain: Chain): void {
+  start(view, at, chain);
+  while (++chain.headers <= EXTENSIONS_MAX + 1 && end - chain.offset >= 8) {
+    const { protocol, offset } = chain;
+    if (protocol === Protocol.Fragment) {
+      if (fragmentOffset(view, offset) !== 0) return;
+      chain.offset += FRAGMENT_LEN;
+    } else if (protocol === Protocol.HopByHop || protocol === Protocol.DestinationOptions || protocol === Protocol.Routing) {
+      const behind = offset + ((view.getUint8(offset + 1) + 1) << 3);
+      if (behind > end) return;
+      chain.offset = behind;
+    } else return;
+    chain.nextField = offset;
+    chain.protocol = view.getUint8(offset);
   }
-  return follow(view, end, chain);
 }
 
 /** Goes on behind the fragment header at which `walk` stopped: for first fragments, which must hold all headers (RFC 7112 §5). `at` is the fixed header. */

@@ -10,7 +10,7 @@
  * ```
  */
 import { Drop } from '../base/drops.js';
-import { HEADER_LEN, HEADER_MAX, headerLength } from './tcp.js';
+import { HEADER_LEN, headerLength } from './tcp.js';
 
 /** Option kinds (IANA tcp-parameters). Those not here are ignored (RFC 9293 MUST-6), MD5 and TCP-AO among them. */
 export const Kind = { End: 0, Nop: 1, Mss: 2, WindowScale: 3, SackPermitted: 4, Sack: 5, Timestamps: 8, FastOpen: 34 } as const;
@@ -125,15 +125,15 @@ function parseCookie(view: DataView, o: number, length: number, into: TcpOptions
   for (let i = 0; i < length; i++) into.cookie[i] = view.getUint8(o + i);
 }
 
-/** Octets `putSynOptions` writes: a multiple of 4. A cookie that does not fit into 40 octets is left out. */
+/** Octets `putSynOptions` writes: a multiple of 4, and at most 40 with the longest cookie. */
 export function synOptionsLength(options: TcpOptions): number {
-  const length = synBaseLength(options);
-  return length + (cookieFits(options, length) ? cookieRoom(options) : 0);
+  const sack = options.sackPermitted && !options.timestamps ? 4 : 0;
+  const cookie = options.cookieLength < 0 ? 0 : cookieRoom(options);
+  return (options.mss >= 0 ? 4 : 0) + (options.timestamps ? TIMESTAMPS_LEN : 0) + sack + (options.windowScale >= 0 ? 4 : 0) + cookie;
 }
 
 /** Writes the options of a SYN; returns the octet behind them. */
 export function putSynOptions(view: DataView, at: number, options: TcpOptions): number {
-  const withCookie = cookieFits(options, synBaseLength(options));
   if (options.mss >= 0) {
     view.setInt32(at, (Kind.Mss << 24) | (4 << 16) | options.mss);
     at += 4;
@@ -152,17 +152,11 @@ export function putSynOptions(view: DataView, at: number, options: TcpOptions): 
     view.setInt32(at, (Kind.Nop << 24) | (Kind.WindowScale << 16) | (3 << 8) | options.windowScale);
     at += 4;
   }
-  return withCookie ? putCookie(view, at, options) : at;
+  return options.cookieLength < 0 ? at : putCookie(view, at, options);
 }
 
-function synBaseLength(options: TcpOptions): number {
-  const sack = options.sackPermitted && !options.timestamps ? 4 : 0;
-  return (options.mss >= 0 ? 4 : 0) + (options.timestamps ? TIMESTAMPS_LEN : 0) + sack + (options.windowScale >= 0 ? 4 : 0);
-}
-
+/** Octets of the cookie option and the NOPs before it. */
 const cookieRoom = (options: TcpOptions): number => (options.cookieLength + 2 + 3) & ~3;
-const cookieFits = (options: TcpOptions, length: number): boolean =>
-  options.cookieLength >= 0 && length + cookieRoom(options) <= HEADER_MAX - HEADER_LEN;
 
 function putCookie(view: DataView, at: number, options: TcpOptions): number {
   const room = cookieRoom(options);
