@@ -109,6 +109,7 @@ static void cleanup(napi_async_cleanup_hook_handle handle, void *data) {
     if (state->ports[i] != NULL) port_close(state->ports[i]);
   }
   while (state->timers != NULL) timer_close(state->timers);
+  transforms_close(state);
   state->handles--;
   cleaned(state);
 }
@@ -194,6 +195,7 @@ NAPI_MODULE_INIT() {
   export_function(env, exports, "page", page);
   export_function(env, exports, "monotonic", monotonic);
   export_function(env, exports, "bootTime", boot_time);
+  aead_init(env, exports);
   ports_init(env, exports);
   tap_init(env, exports);
   timers_init(env, exports);

@@ -22,6 +22,7 @@ typedef struct {
 
 struct port;
 struct timer;
+struct transform;
 
 /* All the addon owns in one environment (main thread or worker). */
 typedef struct {
@@ -33,6 +34,8 @@ typedef struct {
   struct port **ports;
   int ports_room;
   struct timer *timers;
+  struct transform **transforms;
+  int transforms_room;
   int handles; /* libuv handles not closed yet */
   bool closing;
   napi_async_cleanup_hook_handle cleanup;
@@ -45,6 +48,8 @@ uint8_t *page_range(const state_t *state, int32_t handle, int32_t offset, size_t
 uv_handle_t *handle_new(state_t *state, int kind, void *owner);
 void handle_close(state_t *state, uv_handle_t *handle);
 
+void aead_init(napi_env env, napi_value exports);
+void transforms_close(state_t *state);
 void port_close(struct port *port);
 void ports_init(napi_env env, napi_value exports);
 void tap_init(napi_env env, napi_value exports);

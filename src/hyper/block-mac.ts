@@ -1,5 +1,5 @@
 /** MACs built of AES blocks, for hosts whose library has only the cipher: CMAC (RFC 4493) and XCBC (RFC 3566). 16 octets each. */
-import type { MacContext } from './hypercalls.js';
+import type { MacContext } from './crypto.js';
 
 const BLOCK = 16;
 

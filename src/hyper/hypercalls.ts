@@ -5,6 +5,7 @@
 import type { NetError } from '../base/errors.js';
 import type { Packet, PacketPool } from '../base/packet.js';
 import type { Micros } from '../base/time.js';
+import type { Crypto } from './crypto.js';
 
 export interface Hypercalls {
   /** Ties the host to the stack: `poll` is to be called when a device has something, when `wakeAt` is due, and after `soon`. */
@@ -104,62 +105,6 @@ export interface DeviceEvents {
   mtu(octets: number): void;
   /** It is dead; close it. It may be opened anew. */
   failed(error: NetError): void;
-}
-
-/**
- * Cryptography in batches: one call drains one stage. Contexts hold the keys on the host's side and are closed to
- * zero them. Slow public-key work is a request whose answer comes as an event in a later poll.
- */
-export interface Crypto {
-  /** Null when the host lacks the algorithm. `key` is copied; the caller may zero it. */
-  aead(algorithm: AeadAlgorithm, key: Uint8Array, tagLength: number): AeadContext | null;
-  /** A MAC or a cipher for IKE and the older ESP suites; null when the host lacks it. */
-  mac(algorithm: MacAlgorithm, key: Uint8Array): MacContext | null;
-  cipher(algorithm: CipherAlgorithm, key: Uint8Array): CipherContext | null;
-  hash(algorithm: HashAlgorithm, data: Uint8Array): Uint8Array;
-  /** Starts slow work; `done` is called from a later turn with the result or an error's text. */
-  request(work: CryptoRequest, done: (result: Uint8Array | null, error?: string) => void): void;
-}
-
-export type AeadAlgorithm = 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' | 'chacha20-poly1305' | 'aes-128-ccm' | 'aes-192-ccm' | 'aes-256-ccm';
-export type MacAlgorithm = 'hmac-sha1' | 'hmac-sha256' | 'hmac-sha384' | 'hmac-sha512' | 'aes-cmac' | 'aes-xcbc';
-export type CipherAlgorithm = 'aes-128-cbc' | 'aes-192-cbc' | 'aes-256-cbc' | 'aes-128-ctr' | 'aes-192-ctr' | 'aes-256-ctr' | 'aes-128-ecb' | 'aes-256-ecb';
-export type HashAlgorithm = 'sha1' | 'sha256' | 'sha384' | 'sha512';
-
-/** One seal or open: ranges of pages, so that a batch crosses as integers. */
-export interface AeadJob {
-  nonce: Uint8Array;
-  aad: Uint8Array;
-  input: Uint8Array;
-  /** At least input.length + tag for seal, input.length − tag for open. May not overlap input when sealing. */
-  output: Uint8Array;
-  /** Set by the call: false when the tag did not fit; output is then undefined. */
-  ok: boolean;
-}
-
-export interface AeadContext {
-  seal(jobs: AeadJob[], count: number): void;
-  open(jobs: AeadJob[], count: number): void;
-  /** Zeroes the key. */
-  close(): void;
-}
-
-export interface MacContext {
-  compute(data: readonly Uint8Array[]): Uint8Array;
-  close(): void;
-}
-
-export interface CipherContext {
-  /** Without padding: lengths are multiples of the block for CBC. */
-  encrypt(iv: Uint8Array, input: Uint8Array): Uint8Array;
-  decrypt(iv: Uint8Array, input: Uint8Array): Uint8Array;
-  close(): void;
-}
-
-export interface CryptoRequest {
-  readonly operation: 'generate' | 'derive' | 'sign' | 'verify';
-  readonly algorithm: string;
-  readonly parameters: Readonly<Record<string, Uint8Array | string>>;
 }
 
 /** Small values that survive a restart: the RFC 7217 secret, the DUID, leases. Keys are [a-z0-9-]+, values at most 64 KB. */

@@ -54,8 +54,18 @@ export interface NativeTimer {
   readonly nativeTimer: never;
 }
 
+/** Packets sealed and opened by OpenSSL: native/aead.c. Absent where Node does not export OpenSSL's functions. */
+export interface NativeCrypto {
+  /** A number, or −1 when OpenSSL lacks the algorithm or a length is not its. `mac` is '' with an AEAD. */
+  transform(cipher: string, key: Uint8Array, mac: string, macKey: Uint8Array, tagLength: number): number;
+  transformClose(id: number): void;
+  /** Jobs as in crypto.ts; `scratch` is a page's number. */
+  seal(words: Int32Array, count: number, scratch: number): void;
+  open(words: Int32Array, count: number, scratch: number): void;
+}
+
 /** The addon. */
-export interface Native extends PortIo {
+export interface Native extends PortIo, Partial<NativeCrypto> {
   monotonic(): Micros;
   bootTime(): Micros;
   /** Does not keep the process alive. A number is a negative errno. */

@@ -1,113 +1,122 @@
-/** Cryptography by node:crypto: every algorithm of the contract that this Node's OpenSSL has. */
-import { type CipherCCM, type CipherCCMTypes, createCipheriv, createDecipheriv, createHash, createHmac, type DecipherCCM } from 'node:crypto';
+/** Cryptography on Node: packets by the addon where it is there, else by node:crypto; the rest by node:crypto. */
+import { createCipheriv, createHash, createHmac } from 'node:crypto';
+import { Page } from '../base/page.js';
 import { blockMac } from './block-mac.js';
-import type { AeadAlgorithm, AeadContext, AeadJob, CipherAlgorithm, CipherContext, Crypto, HashAlgorithm, MacAlgorithm, MacContext } from './hypercalls.js';
+import { type Crypto, type CryptoBatch, type HashAlgorithm, Job, JOB_WORDS, type MacAlgorithm, type MacContext, type Transform, type TransformSpec } from './crypto.js';
+import type { NativeCrypto } from './native.js';
+import { type NodeTransform, nodeTransform } from './node-transform.js';
 import { publicKeyWork } from './public-key.js';
 
-export function nodeCrypto(): Crypto {
-  return {
-    aead: (algorithm, key, tagLength) => (available(() => new NodeAead(algorithm, key, tagLength).probe()) ? new NodeAead(algorithm, key, tagLength) : null),
+/** What the addon brings; without it (null), or where it lacks OpenSSL or gives a wrong answer to a known question, node:crypto does its work. */
+export function nodeCrypto(native: (Partial<NativeCrypto> & PageRegistry) | null = null): Crypto {
+  const rest = {
     mac: nodeMac,
-    cipher: (algorithm, key) => (available(() => createCipheriv(algorithm, key, ivOf(algorithm))) ? new NodeCipher(algorithm, key) : null),
-    hash: (algorithm: HashAlgorithm, data) => new Uint8Array(createHash(algorithm).update(data).digest()),
+    hash: (algorithm: HashAlgorithm, data: Uint8Array) => new Uint8Array(createHash(algorithm).update(data).digest()),
     request: publicKeyWork,
   };
+  if (native?.transform === undefined) return { ...rest, ...plain };
+  const batched = new NativeBatches(native as NativeCrypto & PageRegistry);
+  if (!knownAnswer(batched)) return { ...rest, ...plain };
+  return { ...rest, transform: (spec) => batched.transform(spec), seal: (batch) => batched.seal(batch), open: (batch) => batched.open(batch) };
 }
 
-const ivOf = (algorithm: CipherAlgorithm): Uint8Array | null => (algorithm.endsWith('ecb') ? null : new Uint8Array(16));
+interface PageRegistry {
+  page(bytes: Uint8Array): number;
+}
 
-/** False where OpenSSL was built without the algorithm, or the key's length is not its. */
-function available(attempt: () => void): boolean {
-  try {
-    attempt();
-    return true;
-  } catch {
-    return false;
+const slowTransform = (spec: TransformSpec): NodeTransform | null => {
+  const mac = spec.mac === undefined ? null : nodeMac(spec.mac, spec.macKey ?? new Uint8Array());
+  return spec.mac !== undefined && mac === null ? null : nodeTransform(spec, mac);
+};
+
+const plain: Pick<Crypto, 'transform' | 'seal' | 'open'> = {
+  transform: slowTransform,
+  seal(batch) {
+    for (let i = 0; i < batch.count; i++) (batch.transforms[i] as NodeTransform).seal(batch, i);
+  },
+  open(batch) {
+    for (let i = 0; i < batch.count; i++) openOne(batch, i);
+  },
+};
+
+function openOne(batch: CryptoBatch, i: number): void {
+  batch.words[i * JOB_WORDS + Job.Ok] = (batch.transforms[i] as NodeTransform).open(batch, i) ? 1 : 0;
+}
+
+/** Batches through the addon; transforms it lacks (id −1) are done one by one. */
+class NativeBatches {
+  private readonly native: NativeCrypto & PageRegistry;
+
+  constructor(native: NativeCrypto & PageRegistry) {
+    this.native = native;
+  }
+
+  transform(spec: TransformSpec): Transform | null {
+    const { native } = this;
+    const id = native.transform(spec.cipher, spec.key, spec.mac ?? '', spec.macKey ?? EMPTY, spec.tagLength);
+    if (id < 0) return slowTransform(spec);
+    return new NativeTransform(native, id);
+  }
+
+  seal(batch: CryptoBatch): void {
+    const slow = this.prepare(batch);
+    this.native.seal(batch.words, batch.count, this.handle(batch.scratch));
+    if (!slow) return;
+    for (let i = 0; i < batch.count; i++) if ((batch.transforms[i] as Transform).id < 0) (batch.transforms[i] as NodeTransform).seal(batch, i);
+  }
+
+  open(batch: CryptoBatch): void {
+    const slow = this.prepare(batch);
+    this.native.open(batch.words, batch.count, this.handle(batch.scratch));
+    if (!slow) return;
+    for (let i = 0; i < batch.count; i++) if ((batch.transforms[i] as Transform).id < 0) openOne(batch, i);
+  }
+
+  /** Writes the numbers of pages and transforms; true when some job is not for the addon. */
+  private prepare(batch: CryptoBatch): boolean {
+    const { words, pages, transforms, count } = batch;
+    let slow = false;
+    for (let i = 0; i < count; i++) {
+      const { id } = transforms[i] as Transform;
+      words[i * JOB_WORDS + Job.Transform] = id;
+      words[i * JOB_WORDS + Job.Handle] = this.handle(pages[i] as Page);
+      if (id < 0) slow = true;
+    }
+    return slow;
+  }
+
+  private handle(page: Page): number {
+    if (page.handle < 0) page.handle = this.native.page(page.bytes);
+    return page.handle;
   }
 }
 
-/** One key. A job costs some 7 µs, most of it OpenSSL's key schedule and Node's objects. */
-class NodeAead implements AeadContext {
-  private readonly algorithm: AeadAlgorithm;
-  private readonly key: Uint8Array;
-  private readonly options: { readonly authTagLength: number };
+class NativeTransform implements Transform {
+  readonly id: number;
+  private readonly native: NativeCrypto;
 
-  constructor(algorithm: AeadAlgorithm, key: Uint8Array, tagLength: number) {
-    this.algorithm = algorithm;
-    this.key = key.slice();
-    this.options = { authTagLength: tagLength };
-  }
-
-  /** Throws when the algorithm or the lengths do not work. */
-  probe(): void {
-    const nonce = new Uint8Array(this.algorithm.endsWith('ccm') ? 11 : 12);
-    createCipheriv(this.algorithm as CipherCCMTypes, this.key, nonce, this.options);
-  }
-
-  seal(jobs: AeadJob[], count: number): void {
-    for (let i = 0; i < count; i++) {
-      const job = jobs[i] as AeadJob;
-      const { aad, input, output } = job;
-      const cipher = createCipheriv(this.algorithm as CipherCCMTypes, this.key, job.nonce, this.options) as CipherCCM;
-      cipher.setAAD(aad, { plaintextLength: input.length });
-      output.set(cipher.update(input), 0);
-      cipher.final();
-      output.set(cipher.getAuthTag(), input.length);
-      job.ok = true;
-    }
-  }
-
-  open(jobs: AeadJob[], count: number): void {
-    const { authTagLength } = this.options;
-    for (let i = 0; i < count; i++) {
-      const job = jobs[i] as AeadJob;
-      const length = job.input.length - authTagLength;
-      job.ok = length >= 0 && this.openOne(job, length);
-    }
+  constructor(native: NativeCrypto, id: number) {
+    this.native = native;
+    this.id = id;
   }
 
   close(): void {
-    this.key.fill(0);
-  }
-
-  private openOne(job: AeadJob, length: number): boolean {
-    const decipher = createDecipheriv(this.algorithm as CipherCCMTypes, this.key, job.nonce, this.options) as DecipherCCM;
-    decipher.setAuthTag(job.input.subarray(length));
-    decipher.setAAD(job.aad, { plaintextLength: length });
-    // A wrong tag is thrown by final, of CCM by update; both mean the same.
-    try {
-      const clear = decipher.update(job.input.subarray(0, length));
-      decipher.final();
-      job.output.set(clear, 0);
-      return true;
-    } catch {
-      return false;
-    }
+    this.native.transformClose(this.id);
   }
 }
 
-class NodeCipher implements CipherContext {
-  private readonly algorithm: CipherAlgorithm;
-  private readonly key: Uint8Array;
+const EMPTY = new Uint8Array();
 
-  constructor(algorithm: CipherAlgorithm, key: Uint8Array) {
-    this.algorithm = algorithm;
-    this.key = key.slice();
-  }
-
-  encrypt(iv: Uint8Array, input: Uint8Array): Uint8Array {
-    const cipher = createCipheriv(this.algorithm, this.key, this.algorithm.endsWith('ecb') ? null : iv).setAutoPadding(false);
-    return new Uint8Array(Buffer.concat([cipher.update(input), cipher.final()]));
-  }
-
-  decrypt(iv: Uint8Array, input: Uint8Array): Uint8Array {
-    const decipher = createDecipheriv(this.algorithm, this.key, this.algorithm.endsWith('ecb') ? null : iv).setAutoPadding(false);
-    return new Uint8Array(Buffer.concat([decipher.update(input), decipher.final()]));
-  }
-
-  close(): void {
-    this.key.fill(0);
-  }
+/** Case 2 of the GCM specification (McGrew, Viega, appendix B): an addon that computes something else must not seal packets. */
+function knownAnswer(batched: NativeBatches): boolean {
+  const transform = batched.transform({ cipher: 'aes-128-gcm', key: new Uint8Array(16), tagLength: 16 });
+  if (transform === null) return false;
+  const data = new Page(new Uint8Array(32));
+  const words = new Int32Array(JOB_WORDS);
+  words[Job.Length] = words[Job.Tag] = 16;
+  batched.seal({ count: 1, words, pages: [data], transforms: [transform], scratch: new Page(new Uint8Array(64)) });
+  transform.close();
+  return Buffer.from(data.bytes).toString('hex') === '0388dace60b6a392f328c2b971b2fe78ab6e47d42cec13bdf53a67b21257bddf';
 }
 
 function nodeMac(algorithm: MacAlgorithm, key: Uint8Array): MacContext | null {

@@ -6,7 +6,8 @@ import { type Micros, NEVER } from '../base/time.js';
 import { AlarmQueue, type QueuedAlarm } from './alarm-queue.js';
 import type { DeviceContext } from './device-context.js';
 import { fileStore } from './file-store.js';
-import type { Crypto, Device, DeviceSpec, Hypercalls, Store } from './hypercalls.js';
+import type { Crypto } from './crypto.js';
+import type { Device, DeviceSpec, Hypercalls, Store } from './hypercalls.js';
 import { memoryStore } from './memory-store.js';
 import { type Native, type NativeTimer, type PortIo, loadNative } from './native.js';
 import { nodeCrypto } from './node-crypto.js';
@@ -56,7 +57,7 @@ class NodeHost implements Hypercalls, DeviceContext {
     this.native = options.native === false ? null : loadNative();
     this.ports = this.native;
     this.logger = options.log ?? logToStderr;
-    this.crypto = nodeCrypto();
+    this.crypto = nodeCrypto(this.native);
     this.store = options.storePath === undefined ? memoryStore() : fileStore(options.storePath);
     this.wake = this.alarms.alarm(() => this.poll());
     const timer = this.native?.timer(this.onTimer) ?? null;

@@ -24,7 +24,7 @@ import {
   X509Certificate,
 } from 'node:crypto';
 import { ConfigError } from '../base/errors.js';
-import type { Crypto, CryptoRequest } from './hypercalls.js';
+import type { Crypto, CryptoRequest } from './crypto.js';
 
 const CURVES: Readonly<Record<string, { name: string; octets: number }>> = {
   ecp256: { name: 'prime256v1', octets: 64 },

@@ -7,7 +7,8 @@ import { ConfigError, NetError } from '../base/errors.js';
 import { Prng } from '../base/prng.js';
 import { type Micros, NEVER } from '../base/time.js';
 import { AlarmQueue, type QueuedAlarm } from './alarm-queue.js';
-import type { Crypto, Device, DeviceSpec, Hypercalls, Store } from './hypercalls.js';
+import type { Crypto } from './crypto.js';
+import type { Device, DeviceSpec, Hypercalls, Store } from './hypercalls.js';
 import { memoryStore } from './memory-store.js';
 import type { Timing } from './timing.js';
 
@@ -208,9 +209,10 @@ export class VirtualHost implements Hypercalls {
 
 /** A host without algorithms, as the contract puts it: no context to be had, and slow work answers with an error. */
 export const NO_CRYPTO: Crypto = {
-  aead: () => null,
+  transform: () => null,
+  seal: () => {},
+  open: () => {},
   mac: () => null,
-  cipher: () => null,
   hash: () => {
     throw new NetError('ENOSYS', 'hash', undefined, undefined, 'this host has no cryptography');
   },
