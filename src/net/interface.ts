@@ -3,6 +3,7 @@ import type { Address } from '../base/address.js';
 import { assert } from '../base/assert.js';
 import { Drop } from '../base/drops.js';
 import type { NetError } from '../base/errors.js';
+import type { Micros } from '../base/time.js';
 import { Checksum, Gso, HEADROOM, type Packet } from '../base/packet.js';
 import { type Device, Offload } from '../hyper/hypercalls.js';
 import { finishChecksum, segments, writeSegment } from '../wire/segment.js';
@@ -18,17 +19,24 @@ export interface InterfaceAddress {
   /** Prefix length in the family's own bits. */
   readonly length: number;
   readonly iface: Interface;
-  /** RFC 4862 §2: tentative addresses receive nothing but their own probes; deprecated ones start nothing new. */
-  state: 'tentative' | 'preferred' | 'deprecated' | 'duplicate';
+  /** RFC 4862 §2: tentative addresses receive nothing but their own probes; deprecated ones start nothing new. Optimistic ones (RFC 4429) are in use and in doubt. */
+  state: 'tentative' | 'optimistic' | 'preferred' | 'deprecated' | 'duplicate';
   /** Who put it there: configuration, API, DHCP, router advertisement. */
   readonly origin: 'static' | 'dhcp' | 'ra' | 'link-local' | 'loopback';
   /** Directed broadcast as IPv4 word, 0 where the prefix has none. */
   readonly broadcast: number;
+  /** Its prefix is reached without a gateway. Not so for addresses of router advertisements, whose L flag decides apart (RFC 5942 §4). */
+  readonly onLink: boolean;
+  /** RFC 8981: one of several that change, for what we begin. */
+  readonly temporary: boolean;
+  /** When it becomes deprecated, and when it goes. NEVER for what a person gave. */
+  preferredUntil: Micros;
+  validUntil: Micros;
 }
 
 /** The groups an interface listens to: IGMP's and MLD's side of it. */
 export interface Groups {
-  /** Does any socket here want this group from this source? */
+  /** Does anybody here want this group from this source? */
   wants(packet: Packet): boolean;
 }
 
@@ -54,6 +62,10 @@ export class Interface {
   readonly macLow: number;
   readonly mac: Uint8Array;
   mtu: number;
+  /** Greatest IPv6 packet as routers tell (RFC 4861 §6.3.4); the lower of it and `mtu` counts. */
+  mtu6 = 65_575;
+  /** Hop limit that routers tell hosts to use; 0: the tunable. */
+  hopLimit = 0;
   readonly vrf: number;
   /** Administrative state. */
   up = true;

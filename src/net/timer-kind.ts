@@ -20,6 +20,15 @@ export const TimerKind = {
   PathMtu: 301,
   // 400: applications and services, with a callback
   Callback: 400,
+  // 500: IPv6 and groups; the owner has `expire`
+  Dad: 500,
+  Address6: 501,
+  RouterSolicit: 502,
+  Router: 503,
+  Prefix: 504,
+  Learned: 505,
+  Membership: 506,
+  Answer: 507,
 } as const;
 
 /** The component of a kind: 1 TCP, 2 link, 3 IP, 4 applications, 5 IPv6, 6 IPsec, 7 filter. */

@@ -1,5 +1,6 @@
-import { type Address, formatPrefix, type Prefix } from '../../base/address.js';
+import { type Address, formatPrefix, type Prefix, samePrefix } from '../../base/address.js';
 import { NetError } from '../../base/errors.js';
+import { NEVER } from '../../base/time.js';
 import type { Interface, InterfaceAddress } from '../interface.js';
 import type { Arp } from '../link/arp.js';
 import type { IpLayer } from './ip.js';
@@ -9,6 +10,12 @@ import { MAIN_TABLE } from './route.js';
 export interface Claims {
   claim(address: InterfaceAddress): void;
   abandon(address: InterfaceAddress): void;
+}
+
+/** What is particular about an address of router advertisements. */
+export interface AddressTraits {
+  readonly onLink?: boolean;
+  readonly temporary?: boolean;
 }
 
 /** The addresses of all interfaces: adding one makes it ours, its prefix on-link, and known to neighbours. */
@@ -24,7 +31,7 @@ export class Addresses {
   }
 
   /** Throws EEXIST when the interface has it. `tentative`: probe for it first. */
-  add(iface: Interface, prefix: Prefix, origin: InterfaceAddress['origin'], tentative = false): InterfaceAddress {
+  add(iface: Interface, prefix: Prefix, origin: InterfaceAddress['origin'], tentative = false, traits: AddressTraits = {}): InterfaceAddress {
     const { address, length } = prefix;
     const text = formatPrefix(address, length);
     if (address.isMulticast || address.isUnspecified || address.isLimitedBroadcast) throw new NetError('EINVAL', 'addr add', text);
@@ -37,10 +44,14 @@ export class Addresses {
       state: tentative && resolves ? 'tentative' : 'preferred',
       origin,
       broadcast: address.isV4 && length < 31 && iface.medium !== 'loopback' ? broadcastOf(address, length) : 0,
+      onLink: traits.onLink ?? true,
+      temporary: traits.temporary ?? false,
+      preferredUntil: NEVER,
+      validUntil: NEVER,
     };
     iface.addresses.push(entry);
     this.ip.locals.add(entry);
-    if (iface.medium !== 'loopback') this.connect(entry);
+    if (entry.onLink && iface.medium !== 'loopback') this.connect(entry);
     if (resolves) (address.isV4 ? this.arp : this.nd)?.claim(entry);
     this.ip.routes.invalidate();
     return entry;
@@ -53,12 +64,18 @@ export class Addresses {
     const [entry] = iface.addresses.splice(i, 1) as [InterfaceAddress];
     this.ip.locals.remove(entry);
     (address.isV4 ? this.arp : this.nd)?.abandon(entry);
-    const stays = iface.addresses.some((a) => a.length === entry.length && a.address.isV4 === address.isV4 && samePrefixOf(a, entry));
-    if (!stays) {
-      this.ip.routes.remove((r) => r.protocol === 'kernel' && r.index === iface.index && r.length === entry.length && r.gateway === null && r.source?.equals(address) === true);
-    }
+    if (entry.onLink && iface.medium !== 'loopback') this.disconnect(entry);
     this.ip.routes.invalidate();
     return true;
+  }
+
+  /** Takes the prefix's route away, unless another address has the same prefix: then it is that one's from now on. */
+  private disconnect(entry: InterfaceAddress): void {
+    const { iface, address, length } = entry;
+    const bits = length + (address.isV4 ? 96 : 0);
+    this.ip.routes.remove((r) => r.protocol === 'kernel' && r.index === iface.index && r.length === length && r.gateway === null && samePrefix(r.prefix, address, bits));
+    const heir = iface.addresses.find((a) => a.onLink && a.length === length && a.address.isV4 === address.isV4 && samePrefix(a.address, address, bits));
+    if (heir !== undefined) this.connect(heir);
   }
 
   /** The prefix is on-link: a route without gateway. */
@@ -84,7 +101,3 @@ export class Addresses {
 }
 
 const broadcastOf = (address: Address, length: number): number => (length === 0 ? -1 : address.w3 | (-1 >>> length)) | 0;
-
-function samePrefixOf(a: InterfaceAddress, b: InterfaceAddress): boolean {
-  return a.address.isV4 ? a.length === 0 || (a.address.w3 ^ b.address.w3) >>> (32 - a.length) === 0 : false;
-}

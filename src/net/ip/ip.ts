@@ -68,7 +68,7 @@ export class IpLayer implements Ip {
   /** Our address, usable: not tentative, not duplicate. All of 127/8 is the loopback's (RFC 1122 §3.2.1.3). */
   local(address: Address, vrf: number, index: number): InterfaceAddress | null {
     const entry = this.locals.find(address, vrf, index);
-    if (entry !== null) return entry.state === 'preferred' || entry.state === 'deprecated' ? entry : null;
+    if (entry !== null) return entry.state === 'tentative' || entry.state === 'duplicate' ? null : entry;
     if (address.w3 >>> 24 === 127 && address.isV4 && (index === 0 || index === this.loopback.index)) return this.loopback.addresses[0] ?? null;
     return null;
   }
@@ -90,11 +90,19 @@ export class IpLayer implements Ip {
     const { destination } = flow;
     if (destination.isUnspecified) return -Errno.EINVAL;
     const given = flow.source.isUnspecified ? null : flow.source;
-    if (given !== null && this.local(given, flow.vrf, 0) === null) return -Errno.EADDRNOTAVAIL;
+    if (given !== null && given.isV4 !== destination.isV4) return -Errno.ENETUNREACH;
+    const own = given === null ? null : this.local(given, flow.vrf, isScoped(given) ? flow.outIndex : 0);
+    if (given !== null && own === null) return -Errno.EADDRNOTAVAIL;
     if (destination.isMulticast || destination.isLimitedBroadcast) return this.groupPath(flow, given);
-    const zone = destination.isLinkLocal && !destination.isV4 ? flow.outIndex : 0;
-    if (this.local(destination, flow.vrf, zone) !== null) return this.localPath(destination, given);
+    // A link-local address means nothing without its link: the zone given, or that of the source (RFC 4007 §6).
+    const scoped = isScoped(destination);
+    const zone = flow.outIndex === 0 && scoped && own !== null && isScoped(own.address) ? own.iface.index : flow.outIndex;
+    if (scoped && zone === 0) return -Errno.EINVAL;
+    if (this.local(destination, flow.vrf, scoped && zone !== this.loopback.index ? zone : 0) !== null) return this.localPath(destination, given);
+    const asked = flow.outIndex;
+    flow.outIndex = zone;
     const route = this.routes.lookup(flow);
+    flow.outIndex = asked;
     if (route === null) return -Errno.ENETUNREACH;
     if (route.type === 'blackhole') return -Errno.EINVAL;
     if (route.type === 'prohibit') return -Errno.EACCES;
@@ -112,7 +120,8 @@ export class IpLayer implements Ip {
     const index = flow.outIndex || bound?.iface.index || this.routes.lookup(flow)?.index || this.firstRunning(flow.vrf);
     const iface = this.interfaces.at(index);
     if (iface === null || !iface.running) return -Errno.ENETUNREACH;
-    return this.make(iface, given ?? this.sourceOf(iface, destination, destination), destination, cast, 65_535);
+    const mtu = destination.isV4 ? 65_535 : this.pathMtu.get(destination, flow.vrf); // RFC 8201 §5.1: groups have path MTUs too
+    return this.make(iface, given ?? this.sourceOf(iface, destination, destination), destination, cast, mtu);
   }
 
   private firstRunning(vrf: number): number {
@@ -133,7 +142,8 @@ export class IpLayer implements Ip {
     if (source === null) return -Errno.EADDRNOTAVAIL;
     const neighbor = cast === 'unicast' ? (iface.neighbors?.obtain(nextHop) ?? null) : null;
     if (cast === 'unicast' && iface.neighbors !== null && neighbor === null) return -Errno.ENOBUFS;
-    return new Path(iface, source.clone(), nextHop.clone(), neighbor, Math.min(mtu || 65_535, iface.mtu), cast, this.routes.generation);
+    const most = nextHop.isV4 ? iface.mtu : Math.min(iface.mtu, iface.mtu6);
+    return new Path(iface, source.clone(), nextHop.clone(), neighbor, Math.min(mtu || 65_535, most), cast, this.routes.generation);
   }
 
   /** A network-layer failure of a packet of our own, told to its transport as if an ICMP error had come. `packet.head` at the network header. */
@@ -160,6 +170,9 @@ export class IpLayer implements Ip {
     });
   }
 }
+
+/** A unicast address that needs its interface named. RFC 4007 §6. */
+const isScoped = (address: Address): boolean => address.isLinkLocal && !address.isV4;
 
 /** The all-ones address of one of the interface's IPv4 subnets. */
 export function isSubnetBroadcast(iface: Interface, address: Address): boolean {

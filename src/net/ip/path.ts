@@ -42,6 +42,8 @@ export class Path {
   /** The group is everybody: the limited broadcast or a subnet's. */
   readonly broadcast: boolean;
   readonly generation: number;
+  /** Flow label of IPv6 packets, made of the first one's ports (RFC 6437 §3); −1 until then. */
+  flowLabel = -1;
 
   constructor(iface: Interface, source: Address, nextHop: Address, neighbor: Neighbor | null, mtu: number, cast: Cast, generation: number) {
     this.iface = iface;

@@ -3,7 +3,7 @@ import { Address, formatAddress, mixAddress } from '../../base/address.js';
 import { assert } from '../../base/assert.js';
 import { Drop } from '../../base/drops.js';
 import type { Packet } from '../../base/packet.js';
-import { millis, seconds } from '../../base/time.js';
+import { type Micros, millis, seconds } from '../../base/time.js';
 import { Timer } from '../../base/timer-wheel.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
@@ -44,6 +44,8 @@ export interface NeighborOwner {
   resolved(iface: Interface, packet: Packet, neighbor: Neighbor): void;
   /** An entry is gone: paths that keep it must be made anew. */
   forgotten(): void;
+  /** A router (`isRouter`) stopped answering, or was heard of again: RFC 4861 §6.3.6 chooses among routers by it. */
+  routerChanged(neighbor: Neighbor): void;
 }
 
 /** One entry. ARP and ND share it: ARP replies count as solicited advertisements (RFC 4861 §7.2.5). */
@@ -86,6 +88,11 @@ export class NeighborTable {
   private readonly nd: Solicitor | null;
   private buckets: (Neighbor | null)[] = new Array<Neighbor | null>(64).fill(null);
   size = 0;
+  /** Entries being resolved. */
+  private unresolved = 0;
+  /** What routers tell of IPv6 neighbours, in milliseconds (RFC 4861 §6.3.4); 0: the tunables. */
+  reachableMs6 = 0;
+  retransMs6 = 0;
   private readonly owner: NeighborOwner;
 
   constructor(ctx: Context, iface: Interface, arp: Solicitor, nd: Solicitor | null, owner: NeighborOwner) {
@@ -115,6 +122,7 @@ export class NeighborTable {
     made.next = this.buckets[b] as Neighbor | null;
     this.buckets[b] = made;
     this.size++;
+    this.unresolved++;
     this.ctx.counters.count(Counter.NeighLookups);
     return made;
   }
@@ -170,7 +178,7 @@ export class NeighborTable {
   private probe(n: Neighbor): void {
     n.probes++;
     this.ctx.counters.count(Counter.NeighSolicitsSent);
-    this.ctx.wheel.arm(n.timer, this.ctx.now + millis(this.ctx.sysctl.v['net.ipv4.neigh.default.retrans_time_ms']));
+    this.ctx.wheel.arm(n.timer, this.ctx.now + this.retransmitAfter(n));
     this.solicitor(n).solicit(this.iface, n, n.state === NeighborState.Probe, n.pendingHead);
   }
 
@@ -241,11 +249,27 @@ export class NeighborTable {
     if (n.pendingHead !== null) this.release(n, (packet) => this.send(packet, n));
   }
 
+  /**
+   * An advertisement of `n` (RFC 4861 §7.2.5), `linked` when it carried a link address. True when a router turned out to be one no longer.
+   * One that is not being resolved and not known says nothing: Failed entries stay.
+   */
+  advertised(n: Neighbor, linked: boolean, macHigh: number, macLow: number, isRouter: boolean, solicited: boolean, override: boolean): boolean {
+    if (n.state === NeighborState.Permanent || n.state === NeighborState.Failed) return false;
+    if (!n.usable && !linked) return false;
+    const same = n.usable && (!linked || (n.macHigh === macHigh && n.macLow === macLow));
+    const believed = same || override || !n.usable;
+    this.learn(n, linked ? macHigh : n.macHigh, linked ? macLow : n.macLow, solicited, believed);
+    if (!believed) return false;
+    const left = n.isRouter && !isRouter;
+    n.isRouter = isRouter;
+    return left;
+  }
+
   /** Reachability is confirmed by traffic above (RFC 4861 §7.3.1). */
   confirm(n: Neighbor): void {
     if (!n.usable || n.state === NeighborState.Permanent) return;
     // Once in a while is enough: arming per segment would cost more than the segment.
-    if (n.state === NeighborState.Reachable && n.timer.at - this.ctx.now > millis(this.ctx.sysctl.v['net.ipv4.neigh.default.base_reachable_time_ms']) / 4) return;
+    if (n.state === NeighborState.Reachable && n.timer.at - this.ctx.now > this.reachableFor(n) / 4) return;
     this.reachable(n);
   }
 
@@ -260,9 +284,16 @@ export class NeighborTable {
   private reachable(n: Neighbor): void {
     n.probes = 0;
     n.usedAt = this.ctx.now;
-    const base = millis(this.ctx.sysctl.v['net.ipv4.neigh.default.base_reachable_time_ms']);
     this.enter(n, NeighborState.Reachable);
-    this.ctx.wheel.arm(n.timer, this.ctx.now + base * (0.5 + this.ctx.prng.float())); // RFC 4861 §10 MIN_/MAX_RANDOM_FACTOR
+    this.ctx.wheel.arm(n.timer, this.ctx.now + this.reachableFor(n) * (0.5 + this.ctx.prng.float())); // RFC 4861 §10 MIN_/MAX_RANDOM_FACTOR
+  }
+
+  private reachableFor(n: Neighbor): Micros {
+    return millis((n.address.isV4 ? 0 : this.reachableMs6) || this.ctx.sysctl.v['net.ipv4.neigh.default.base_reachable_time_ms']);
+  }
+
+  private retransmitAfter(n: Neighbor): Micros {
+    return millis((n.address.isV4 ? 0 : this.retransMs6) || this.ctx.sysctl.v['net.ipv4.neigh.default.retrans_time_ms']);
   }
 
   /** An entry by hand. */
@@ -305,17 +336,22 @@ export class NeighborTable {
     }
     n.next = null;
     this.size--;
+    if (n.state === NeighborState.Incomplete) this.unresolved--;
     this.ctx.wheel.cancel(n.timer);
     n.state = NeighborState.Failed;
     this.owner.forgotten();
     this.release(n, (packet) => this.ctx.drop(packet, Drop.NeighborFailed));
   }
 
-  /** Forgets the entry longest unused that is not being resolved and not set by hand. RFC 6583: a scan must not displace those in use by more than it can. */
+  /**
+   * Forgets the entry longest unused that is not being resolved and not set by hand. Once half of the table waits for answers a scan is
+   * going on, and its own entries make room: it must not displace those in use, nor keep new ones out (RFC 6583 §7.1).
+   */
   private evict(): boolean {
+    const scanned = this.unresolved * 2 >= this.ctx.sysctl.v['anystack.neighbors_max'];
     let victim: Neighbor | null = null;
     for (const n of this.entries()) {
-      if (n.state === NeighborState.Permanent || n.state === NeighborState.Reachable || n.state === NeighborState.Incomplete) continue;
+      if (n.state === NeighborState.Permanent || n.state === NeighborState.Reachable || (n.state === NeighborState.Incomplete) !== scanned) continue;
       if (victim === null || n.state === NeighborState.Failed || n.usedAt < victim.usedAt) victim = n;
       if (n.state === NeighborState.Failed) break;
     }
@@ -329,7 +365,11 @@ export class NeighborTable {
     assert((legal[n.state] as readonly number[]).includes(state), `neighbour: no edge from ${neighborStateNames[n.state]} to ${neighborStateNames[state]}`);
     const { observer } = this.ctx;
     if (observer.state !== null) observer.state(`neighbour ${formatAddress(n.address)}`, neighborStateNames[n.state] as string, neighborStateNames[state] as string);
+    const usable = n.usable;
+    if (n.state === NeighborState.Incomplete) this.unresolved--;
+    if (state === NeighborState.Incomplete) this.unresolved++;
     n.state = state;
+    if (n.isRouter && n.usable !== usable) this.owner.routerChanged(n);
   }
 
   private bucket(address: Address): number {
