@@ -8,7 +8,7 @@ import { Hooks } from './hooks.js';
 import { Locals } from './locals.js';
 import { type Cast, type Flow, Path } from './path.js';
 import { PathMtu } from './path-mtu.js';
-import { Routes } from './route.js';
+import { Routes } from './routes.js';
 import type { IcmpError, Ip, Transport } from './service.js';
 
 /** A family's way down: head at the transport header. Owns the packet. */

@@ -17,8 +17,8 @@ export interface FragmentFormat {
   readonly more: (packet: Packet) => boolean;
   /** Where the fragment's part of the datagram begins. */
   readonly data: (packet: Packet) => number;
-  /** Rewrites the header of the whole in `packet`, whose data are complete from `transport` on: length, fragment fields, checksum. */
-  readonly restore: (packet: Packet) => void;
+  /** Rewrites the header of the whole in `packet`, whose data are complete from `transport` on: length, fragment fields, checksum. `first` is the first fragment. */
+  readonly restore: (packet: Packet, first: Packet) => void;
   readonly lifetime: () => Micros;
   /** The first fragment of a datagram that was never finished: time exceeded is due. Does not own it. */
   readonly expired: (first: Packet) => void;
@@ -197,13 +197,13 @@ export class Reassembly {
       const length = this.lengthOf(fragment);
       copyOctets(packet.slot.page, at, fragment.slot.page, this.format.data(fragment), length);
       at += length;
-      fragment.release();
     }
     packet.tail = at;
     packet.flags |= PacketFlag.Reassembled;
     packet.checksum = Checksum.Unverified;
     packet.next = null;
-    this.format.restore(packet);
+    this.format.restore(packet, first);
+    for (const fragment of fragments) fragment.release();
     this.ctx.counters.count(packet.family === 6 ? Counter.Ip6ReasmOKs : Counter.IpReasmOKs);
     fragments.length = 0;
     this.forget(datagram);

@@ -8,7 +8,7 @@ import { Counter } from '../counters.js';
 import type { Interface } from '../interface.js';
 import { type IpLayer, isSubnetBroadcast } from '../ip/ip.js';
 import { Flow } from '../ip/path.js';
-import type { Route } from '../ip/route.js';
+import type { Hop } from '../ip/route.js';
 import type { Ethernet } from '../link/link.js';
 import { NeighborState } from '../link/neighbor.js';
 import { fragment } from './fragment.js';
@@ -68,7 +68,7 @@ export class Forward4 {
     this.output(packet, out, route);
   }
 
-  private lookup(iface: Interface, packet: Packet): Route | null {
+  private lookup(iface: Interface, packet: Packet): Hop | null {
     const { flow, ctx } = this;
     flow.source.copy(packet.source);
     flow.destination.copy(packet.destination);
@@ -105,7 +105,7 @@ export class Forward4 {
   }
 
   /** RFC 1812 §5.2.7.2: out where it came in, from a host that could reach the next hop itself. */
-  private redirect(iface: Interface, packet: Packet, route: Route): void {
+  private redirect(iface: Interface, packet: Packet, route: Hop): void {
     const nextHop = (route.gateway ?? packet.destination).w3;
     const source = packet.source.w3;
     if (packet.flags & PacketFlag.Options) return;
@@ -119,7 +119,7 @@ export class Forward4 {
     }
   }
 
-  private output(packet: Packet, out: Interface, route: Route): void {
+  private output(packet: Packet, out: Interface, route: Hop): void {
     const mtu = route.mtu === 0 ? out.mtu : Math.min(route.mtu, out.mtu);
     const length = packet.tail - packet.head;
     if (length > mtu && !this.fits(packet, mtu)) {
@@ -147,7 +147,7 @@ export class Forward4 {
     return packet.transport - packet.network + header + packet.gsoSize <= mtu;
   }
 
-  private transmit(packet: Packet, out: Interface, route: Route): void {
+  private transmit(packet: Packet, out: Interface, route: Hop): void {
     this.ctx.counters.count(Counter.IpOutTransmits);
     if (out.medium !== 'ethernet') {
       out.transmit(packet);

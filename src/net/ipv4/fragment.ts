@@ -5,7 +5,7 @@ import * as wire from '../../wire/ipv4.js';
 import { finishChecksum } from '../../wire/segment.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
-import type { Slot } from '../../base/slab.js';
+import { copyRange } from '../ip/copy-range.js';
 
 /**
  * Cuts a packet into fragments of at most `mtu` octets (RFC 791 §3.2 "An Example Fragmentation Procedure") and gives each to
@@ -41,7 +41,7 @@ export function fragment(ctx: Context, packet: Packet, mtu: number, send: (piece
     else if (headerOctets > wire.HEADER_LEN) copyOptions(packet, piece, start);
     piece.head = piece.network = start;
     piece.transport = start + headerOctets;
-    piece.tail = copyRange(packet, header + offset, length, piece);
+    piece.tail = copyRange(packet, header + offset, length, piece, piece.transport);
     piece.view.setUint8(start, 0x40 | (headerOctets >> 2));
     wire.setTotalLength(piece.view, start, headerOctets + length);
     wire.setFragmentWord(piece.view, start, ((base + offset) >> 3) | (last ? more : wire.Flag.MoreFragments));
@@ -81,26 +81,4 @@ function copyOptions(packet: Packet, piece: Packet, start: number): void {
     to += length;
   }
   while ((to - start) & 3) piece.view.setUint8(to++, wire.Option.End);
-}
-
-/** Copies `length` octets that begin `from` octets behind head, across the pieces, behind piece.transport. Returns the octet behind them. */
-function copyRange(packet: Packet, from: number, length: number, piece: Packet): number {
-  let to = piece.transport;
-  let skip = from;
-  let left = length;
-  for (let i = -1; i < packet.pieces && left > 0; i++) {
-    const slot = i < 0 ? packet.slot : (packet.pieceSlot[i] as Slot);
-    const start = i < 0 ? packet.head : (packet.pieceStart[i] as number);
-    const size = i < 0 ? packet.tail - packet.head : (packet.pieceLength[i] as number);
-    if (skip >= size) {
-      skip -= size;
-      continue;
-    }
-    const n = Math.min(left, size - skip);
-    copyOctets(piece.slot.page, to, slot.page, start + skip, n);
-    to += n;
-    left -= n;
-    skip = 0;
-  }
-  return to;
 }

@@ -1,0 +1,276 @@
+// hot: bench/packet
+import { Address, MAPPED, maskAddress, mixAddress } from '../../base/address.js';
+import { Fib } from './fib.js';
+import type { Flow } from './path.js';
+import { type Hop, MAIN_TABLE, type Route, type Rule, ruleMatches } from './route.js';
+
+/** Interface state as routes need it. */
+export interface Links {
+  running(index: number): boolean;
+}
+
+/** The next hops of one prefix, least metric first. Shared by all prefixes that lead the same ways. */
+class Group {
+  readonly id: number;
+  readonly hops: readonly Hop[];
+
+  constructor(id: number, hops: readonly Hop[]) {
+    this.id = id;
+    this.hops = hops;
+  }
+}
+
+/** One table of one VRF. */
+class Table {
+  readonly number: number;
+  readonly vrf: number;
+  readonly v4: Fib;
+  readonly v6: Fib;
+
+  constructor(number: number, vrf: number, topBits: 16 | 24) {
+    this.number = number;
+    this.vrf = vrf;
+    this.v4 = new Fib(4, topBits);
+    this.v6 = new Fib(6);
+  }
+}
+
+/**
+ * The routing tables of one stack. A lookup is one walk of the table's trie to a group of next hops; groups are shared, so
+ * that a full table costs its prefixes and not a million objects.
+ */
+export class Routes {
+  /** Grows with each change of anything a path was made from. */
+  generation = 1;
+  private readonly links: Links;
+  private readonly topBits: 16 | 24;
+  private readonly tables: Table[] = [];
+  private readonly groups: (Group | null)[] = [null];
+  private readonly groupByKey = new Map<string, Group>();
+  private readonly hopKeys = new Map<Hop, string>();
+  private readonly hopByKey = new Map<string, Hop>();
+  private rules: Rule[] = [];
+  private readonly rejects = new Map<string, Hop>();
+
+  constructor(links: Links, topBits: 16 | 24 = 16) {
+    this.links = links;
+    this.topBits = topBits;
+  }
+
+  /** Paths made so far are to be asked for anew. */
+  invalidate(): void {
+    this.generation++;
+  }
+
+  /** Adds a route beside others of its prefix. False when this very one is there. */
+  add(route: Route): boolean {
+    const fib = this.fib(route, true) as Fib;
+    const p = canonical(route);
+    const hop = this.intern(route);
+    const old = this.groups[fib.get(p.w0, p.w1, p.w2, p.w3, route.length)] ?? null;
+    if (old?.hops.includes(hop)) return false;
+    const hops = old === null ? [hop] : [...old.hops, hop].sort((a, b) => a.metric - b.metric);
+    fib.set(p.w0, p.w1, p.w2, p.w3, route.length, this.group(hops).id);
+    this.invalidate();
+    return true;
+  }
+
+  /** Puts a route in place of all others of its prefix and metric. */
+  replace(route: Route): void {
+    const fib = this.fib(route, true) as Fib;
+    const p = canonical(route);
+    const hop = this.intern(route);
+    const old = this.groups[fib.get(p.w0, p.w1, p.w2, p.w3, route.length)]?.hops ?? [];
+    const hops = [...old.filter((h) => h.metric !== route.metric), hop].sort((a, b) => a.metric - b.metric);
+    fib.set(p.w0, p.w1, p.w2, p.w3, route.length, this.group(hops).id);
+    this.invalidate();
+  }
+
+  /** Removes the hops of one prefix that match; says how many. The cost is that of a lookup. */
+  delete(at: Pick<Route, 'family' | 'prefix' | 'length' | 'table' | 'vrf'>, match: (hop: Hop) => boolean = () => true): number {
+    const fib = this.fib(at, false);
+    if (fib === null) return 0;
+    const p = canonical(at);
+    return this.filter(fib, p.w0, p.w1, p.w2, p.w3, at.length, (hop) => !match(hop));
+  }
+
+  /** Removes those that match; says how many. Looks at every route. */
+  remove(match: (route: Route) => boolean): number {
+    let removed = 0;
+    for (const route of this.list()) if (match(route)) removed += this.delete(route, (hop) => hop === this.intern(route));
+    return removed;
+  }
+
+  private filter(fib: Fib, w0: number, w1: number, w2: number, w3: number, length: number, stays: (hop: Hop) => boolean): number {
+    const old = this.groups[fib.get(w0, w1, w2, w3, length)] ?? null;
+    if (old === null) return 0;
+    const hops = old.hops.filter(stays);
+    if (hops.length === old.hops.length) return 0;
+    fib.set(w0, w1, w2, w3, length, hops.length === 0 ? 0 : this.group(hops).id);
+    this.invalidate();
+    return old.hops.length - hops.length;
+  }
+
+  /** All routes, longest prefix first. Allocates one object each. */
+  list(): Route[] {
+    const all: Route[] = [];
+    for (const table of this.tables) {
+      table.v4.forEach((w0, _w1, _w2, _w3, length, value) => this.expand(all, table, 4, new Address(0, 0, MAPPED, w0), length, value));
+      table.v6.forEach((w0, w1, w2, w3, length, value) => this.expand(all, table, 6, new Address(w0, w1, w2, w3), length, value));
+    }
+    return all.sort((a, b) => b.length - a.length || a.metric - b.metric);
+  }
+
+  private expand(all: Route[], table: Table, family: 4 | 6, prefix: Address, length: number, value: number): void {
+    for (const hop of (this.groups[value] as Group).hops) all.push({ ...hop, family, prefix, length, table: table.number, vrf: table.vrf });
+  }
+
+  /** Routes and octets of the tables. */
+  statistics(): { table: number; vrf: number; family: 4 | 6; routes: number; octets: number }[] {
+    return this.tables.flatMap((t) =>
+      ([4, 6] as const).map((family) => {
+        const fib = family === 4 ? t.v4 : t.v6;
+        return { table: t.number, vrf: t.vrf, family, routes: fib.size, octets: fib.octets.prefixes + fib.octets.lookup };
+      }),
+    );
+  }
+
+  /** Replaces the policy rules. Without any, flows of a VRF use its main table. */
+  setRules(rules: readonly Rule[]): void {
+    this.rules = [...rules].sort((a, b) => a.priority - b.priority);
+    this.invalidate();
+  }
+
+  listRules(): readonly Rule[] {
+    return this.rules;
+  }
+
+  /** The best hop of a flow whose interface runs, or null. */
+  lookup(flow: Flow): Hop | null {
+    for (const rule of this.rules) {
+      if (!ruleMatches(rule, flow)) continue;
+      if ('type' in rule.action) return this.reject(rule.action.type);
+      const hop = this.lookupIn(rule.action.table, flow);
+      if (hop !== null) return hop;
+    }
+    return this.lookupIn(MAIN_TABLE, flow);
+  }
+
+  private lookupIn(number: number, flow: Flow): Hop | null {
+    const table = this.table(number, flow.vrf);
+    if (table === null) return null;
+    const d = flow.destination;
+    if (d.w2 === MAPPED && d.isV4) return this.choose(table.v4, d.w3, 0, 0, 0, flow);
+    return this.choose(table.v6, d.w0, d.w1, d.w2, d.w3, flow);
+  }
+
+  private choose(fib: Fib, w0: number, w1: number, w2: number, w3: number, flow: Flow): Hop | null {
+    const value = fib.lookup(w0, w1, w2, w3);
+    if (value === 0) return null;
+    const hop = this.pick(this.groups[value] as Group, flow);
+    if (hop !== null) return hop;
+    // The longest match leads nowhere now: a shorter one may.
+    let found = fib.shorter(w0, w1, w2, w3, 129);
+    while (found.value !== 0) {
+      const other = this.pick(this.groups[found.value] as Group, flow);
+      if (other !== null) return other;
+      found = fib.shorter(w0, w1, w2, w3, found.length);
+    }
+    return null;
+  }
+
+  private pick(group: Group, flow: Flow): Hop | null {
+    const { hops } = group;
+    for (let i = 0; i < hops.length; i++) {
+      const hop = hops[i] as Hop;
+      if (!this.usable(hop, flow)) continue;
+      const next = hops[i + 1];
+      return next !== undefined && next.metric === hop.metric ? this.share(hops, i, flow) : hop;
+    }
+    return null;
+  }
+
+  private usable(hop: Hop, flow: Flow): boolean {
+    if (flow.outIndex !== 0 && hop.index !== flow.outIndex) return false;
+    return hop.type !== 'unicast' || this.links.running(hop.index);
+  }
+
+  /**
+   * ECMP by rendezvous hashing (Thaler, Ravishankar 1998): each flow has its own order of the hops and takes the first that
+   * is usable, so that losing a hop moves only that hop's flows.
+   */
+  private share(hops: readonly Hop[], first: number, flow: Flow): Hop {
+    let h = mixAddress(mixAddress(flow.protocol, flow.source), flow.destination);
+    h = Math.imul(h ^ ((flow.sourcePort << 16) | flow.destinationPort), 0x9e3779b1);
+    let best = hops[first] as Hop;
+    let most = -1;
+    for (let i = first; i < hops.length; i++) {
+      const hop = hops[i] as Hop;
+      if (hop.metric !== best.metric) break;
+      if (!this.usable(hop, flow)) continue;
+      let x = Math.imul(h ^ Math.imul(hop.index, 0x27d4eb2f) ^ (hop.gateway === null ? 0 : hop.gateway.w3), 0x85ebca6b);
+      x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+      const weight = (x ^ (x >>> 16)) >>> 0;
+      if (weight > most) {
+        best = hop;
+        most = weight;
+      }
+    }
+    return best;
+  }
+
+  private reject(type: Hop['type']): Hop {
+    let hop = this.rejects.get(type);
+    if (hop === undefined) {
+      hop = { type, index: 0, gateway: null, source: null, metric: 0, mtu: 0, protocol: 'static' };
+      this.rejects.set(type, hop);
+    }
+    return hop;
+  }
+
+  private table(number: number, vrf: number): Table | null {
+    for (const table of this.tables) if (table.number === number && table.vrf === vrf) return table;
+    return null;
+  }
+
+  private fib(at: Pick<Route, 'family' | 'table' | 'vrf'>, make: boolean): Fib | null {
+    let table = this.table(at.table, at.vrf);
+    if (table === null) {
+      if (!make) return null;
+      table = new Table(at.table, at.vrf, this.topBits);
+      this.tables.push(table);
+    }
+    return at.family === 4 ? table.v4 : table.v6;
+  }
+
+  /** One object for equal hops. Who adds many routes with the same object pays for its key once. */
+  private intern(hop: Hop): Hop {
+    const { type, index, gateway, source, metric, mtu, protocol } = hop;
+    const key = `${type} ${index} ${gateway ?? '-'} ${source ?? '-'} ${metric} ${mtu} ${protocol}`;
+    let kept = this.hopByKey.get(key);
+    if (kept === undefined) {
+      kept = { type, index, gateway: gateway?.clone() ?? null, source: source?.clone() ?? null, metric, mtu, protocol };
+      this.hopByKey.set(key, kept);
+      this.hopKeys.set(kept, `${this.hopByKey.size}`);
+    }
+    return kept;
+  }
+
+  private group(hops: readonly Hop[]): Group {
+    const key = hops.length === 1 ? (this.hopKeys.get(hops[0] as Hop) as string) : hops.map((h) => this.hopKeys.get(h)).join(',');
+    let group = this.groupByKey.get(key);
+    if (group === undefined) {
+      group = new Group(this.groups.length, hops);
+      this.groups.push(group);
+      this.groupByKey.set(key, group);
+    }
+    return group;
+  }
+}
+
+/** The prefix as its table has it: IPv4 in the first word, bits past the length cleared. */
+function canonical(route: Pick<Route, 'family' | 'prefix' | 'length'>): Address {
+  if (route.family === 6) return maskAddress(route.prefix, route.length);
+  const word = maskAddress(route.prefix, route.length + 96).w3;
+  return new Address(word, 0, 0, 0);
+}
