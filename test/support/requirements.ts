@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import type { Context } from 'mocha';
+import type { Context, Runnable } from 'mocha';
 import { loadNative } from '#src/hyper/native.js';
 import { tapFfi } from '#src/hyper/tap-ffi.js';
 
@@ -33,6 +33,11 @@ export function missing(requirement: Requirement): string | null {
   }
 }
 
+const reasons = new WeakMap<Runnable, string>();
+
+/** Why `needs` skipped this test or hook; undefined when it did not. For the reporter. */
+export const skipReason = (runnable: Runnable): string | undefined => reasons.get(runnable);
+
 /** To be called first in a test or hook with its `this`. */
 export function needs(test: Context, ...requirements: readonly Requirement[]): void {
   const required = (process.env['ANYSTACK_REQUIRE'] ?? '').split(',');
@@ -41,7 +46,7 @@ export function needs(test: Context, ...requirements: readonly Requirement[]): v
     if (reason === null) continue;
     if (required.includes(requirement) || required.includes(requirement.split(':')[0] as string)) throw new RequirementMissing(reason);
     const runnable = test.test;
-    if (runnable !== undefined) runnable.title += ` (needs ${requirement}: ${reason})`;
+    if (runnable !== undefined) reasons.set(runnable, reason);
     test.skip();
   }
 }

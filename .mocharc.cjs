@@ -1,0 +1,11 @@
+/** Of `npm test`, and of `npx mocha` when everything is built. Mocha adds files named on its command line to `spec`: with some, only those run. */
+const named = process.argv.slice(2).some((word) => /\.test\.js$/.test(word));
+
+module.exports = {
+  spec: named ? [] : ['build/test/**/*.test.js'],
+  reporter: './build/test/support/reporter.js',
+  timeout: 20_000,
+  slow: 500,
+  // A forgotten `only` would let a pipeline pass on one test.
+  forbidOnly: Boolean(process.env.CI),
+};
