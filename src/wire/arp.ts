@@ -6,8 +6,9 @@
  *  | hrd | pro |hln|pln| op | sender mac | sender | target mac | target |
  * ```
  */
-import { Drop } from '../base/drops.js';
+
 import { formatAddress, v4 } from '../base/address.js';
+import { Drop } from '../base/drops.js';
 import { EtherType, formatMac } from './ethernet.js';
 
 /** Octets of the packet. */
@@ -42,7 +43,17 @@ export const targetMacLow = (view: DataView, at: number): number => view.getInt3
 export const target = (view: DataView, at: number): number => view.getInt32(at + TARGET);
 
 /** Writes a packet; returns the octet behind it. */
-export function put(view: DataView, at: number, opcode: number, fromHigh: number, fromLow: number, from: number, toHigh: number, toLow: number, to: number): number {
+export function put(
+  view: DataView,
+  at: number,
+  opcode: number,
+  fromHigh: number,
+  fromLow: number,
+  from: number,
+  toHigh: number,
+  toLow: number,
+  to: number,
+): number {
   view.setUint16(at, ETHERNET);
   view.setUint16(at + 2, EtherType.Ipv4);
   view.setUint16(at + 4, 0x0604);

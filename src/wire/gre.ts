@@ -32,7 +32,8 @@ export const type = (view: DataView, at: number): number => view.getUint16(at + 
 /** Octets of the header with the fields its flags announce. */
 export const headerLength = (view: DataView, at: number): number => lengthOf(view.getUint16(at));
 /** Octets of a header with these flags. */
-export const lengthOf = (word: number): number => HEADER_LEN + ((word & Flag.Checksum) >>> 13) + ((word & Flag.Key) >>> 11) + ((word & Flag.Sequence) >>> 10);
+export const lengthOf = (word: number): number =>
+  HEADER_LEN + ((word & Flag.Checksum) >>> 13) + ((word & Flag.Key) >>> 11) + ((word & Flag.Sequence) >>> 10);
 /** Key in [0, 2^32), or −1 without one. */
 export const key = (view: DataView, at: number): number =>
   (view.getUint16(at) & Flag.Key) === 0 ? -1 : view.getUint32(at + HEADER_LEN + ((view.getUint16(at) & Flag.Checksum) >>> 13));

@@ -70,7 +70,16 @@ export const source = (view: DataView, at: number, into: Address): void => into.
 export const destination = (view: DataView, at: number, into: Address): void => into.setV4(view.getInt32(at + DESTINATION));
 
 /** Option types with their copied bit (RFC 791 §3.1, RFC 2113 §2.1). */
-export const Option = { End: 0, Nop: 1, RecordRoute: 7, Timestamp: 68, Security: 130, LooseSourceRoute: 131, StrictSourceRoute: 137, RouterAlert: 148 } as const;
+export const Option = {
+  End: 0,
+  Nop: 1,
+  RecordRoute: 7,
+  Timestamp: 68,
+  Security: 130,
+  LooseSourceRoute: 131,
+  StrictSourceRoute: 137,
+  RouterAlert: 148,
+} as const;
 /** What a walk over the options saw. Bits. */
 export const Seen = { RecordRoute: 1, Timestamp: 2, SourceRoute: 4, RouterAlert: 8, Other: 16 } as const;
 
@@ -156,7 +165,18 @@ function skipPadding(view: DataView, from: number, end: number): number {
 }
 
 /** Writes a header without options, checksum finished. `length` is the total length, `word` the flags and the offset in units of 8. */
-export function put(view: DataView, at: number, tos: number, length: number, id: number, word: number, hops: number, proto: number, from: number, to: number): void {
+export function put(
+  view: DataView,
+  at: number,
+  tos: number,
+  length: number,
+  id: number,
+  word: number,
+  hops: number,
+  proto: number,
+  from: number,
+  to: number,
+): void {
   view.setUint16(at, 0x4500 | tos);
   view.setUint16(at + LENGTH, length);
   view.setUint16(at + ID, id);
@@ -189,7 +209,9 @@ export function decrementTtl(view: DataView, at: number): void {
 /** One line for people. */
 export function format(view: DataView, at: number, end: number): string {
   if (end - at < HEADER_LEN) return 'ipv4 truncated';
-  const fragment = isFragment(view, at) ? ` id ${identification(view, at)} offset ${fragmentOffset(view, at)}${moreFragments(view, at) ? '+' : ''}` : '';
+  const fragment = isFragment(view, at)
+    ? ` id ${identification(view, at)} offset ${fragmentOffset(view, at)}${moreFragments(view, at) ? '+' : ''}`
+    : '';
   const addresses = `${formatAddress(v4(sourceWord(view, at)))} > ${formatAddress(v4(destinationWord(view, at)))}`;
   return `${addresses} ${protocolName(protocol(view, at))} length ${totalLength(view, at)} ttl ${ttl(view, at)}${fragment}`;
 }

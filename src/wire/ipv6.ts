@@ -228,7 +228,17 @@ function refuse(chain: Chain, drop: number, problem: number, pointer: number): n
 }
 
 /** Writes the fixed header. */
-export function put(view: DataView, at: number, tos: number, flow: number, length: number, next: number, hops: number, from: Address, to: Address): void {
+export function put(
+  view: DataView,
+  at: number,
+  tos: number,
+  flow: number,
+  length: number,
+  next: number,
+  hops: number,
+  from: Address,
+  to: Address,
+): void {
   view.setInt32(at, 0x60000000 | (tos << 20) | flow);
   view.setUint16(at + PAYLOAD_LENGTH, length);
   view.setUint16(at + NEXT_HEADER, (next << 8) | hops);

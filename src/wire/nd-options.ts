@@ -121,7 +121,12 @@ export function routePrefix(view: DataView, at: number, into: Address): void {
   const units = view.getUint8(at + 1);
   const first = units > 1;
   const second = units > 2;
-  into.set(first ? view.getInt32(at + 8) : 0, first ? view.getInt32(at + 12) : 0, second ? view.getInt32(at + 16) : 0, second ? view.getInt32(at + 20) : 0);
+  into.set(
+    first ? view.getInt32(at + 8) : 0,
+    first ? view.getInt32(at + 12) : 0,
+    second ? view.getInt32(at + 16) : 0,
+    second ? view.getInt32(at + 20) : 0,
+  );
 }
 
 /** Resolvers in an Rdnss option, [1, 127], and the one at `index`. */
@@ -139,7 +144,8 @@ export function pref64Length(view: DataView, at: number): number {
   return code === 0 ? 96 : 72 - 8 * code;
 }
 /** The option holds 96 bits; the rest is 0. */
-export const pref64Prefix = (view: DataView, at: number, into: Address): void => into.set(view.getInt32(at + 4), view.getInt32(at + 8), view.getInt32(at + 12), 0);
+export const pref64Prefix = (view: DataView, at: number, into: Address): void =>
+  into.set(view.getInt32(at + 4), view.getInt32(at + 8), view.getInt32(at + 12), 0);
 
 /** First octet of a nonce; it ends with the option. 6 octets in what we write (RFC 3971 §5.3.2, RFC 7527 §4.1). */
 export const nonce = (at: number): number => at + 2;

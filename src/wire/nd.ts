@@ -116,7 +116,15 @@ export function putRouterSolicitation(view: DataView, at: number): number {
 }
 
 /** Writes a router advertisement; `bits` of RaFlag with the preference in them, lifetime in seconds, the others in milliseconds. */
-export function putRouterAdvertisement(view: DataView, at: number, hops: number, bits: number, lifetime: number, reachableMs: number, retransMs: number): number {
+export function putRouterAdvertisement(
+  view: DataView,
+  at: number,
+  hops: number,
+  bits: number,
+  lifetime: number,
+  reachableMs: number,
+  retransMs: number,
+): number {
   putHead(view, at, Type.RouterAdvertisement, (hops << 24) | (bits << 16) | lifetime);
   view.setUint32(at + 8, reachableMs);
   view.setUint32(at + 12, retransMs);

@@ -10,8 +10,9 @@
  *  option:     | code | length | value, padded |  …  | 0 | 0 |
  * ```
  */
-import { type CapturedFrame, type CaptureReader, LinkType, PcapReader, isPcap } from './pcap.js';
+
 import type { Micros } from '../base/time.js';
+import { type CapturedFrame, type CaptureReader, isPcap, LinkType, PcapReader } from './pcap.js';
 
 export { LinkType };
 

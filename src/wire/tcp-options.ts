@@ -198,7 +198,8 @@ export function format(options: TcpOptions): string {
   if (options.sackPermitted) parts.push('sackOK');
   if (options.timestamps) parts.push(`TS ${options.tsVal >>> 0} ecr ${options.tsEcr >>> 0}`);
   if (options.windowScale >= 0) parts.push(`wscale ${options.windowScale}`);
-  for (let i = 0; i < options.sackCount; i++) parts.push(`sack ${(options.sack[2 * i] as number) >>> 0}:${(options.sack[2 * i + 1] as number) >>> 0}`);
+  for (let i = 0; i < options.sackCount; i++)
+    parts.push(`sack ${(options.sack[2 * i] as number) >>> 0}:${(options.sack[2 * i + 1] as number) >>> 0}`);
   if (options.cookieLength >= 0) parts.push(`cookie ${options.cookieLength}`);
   return parts.join(',');
 }

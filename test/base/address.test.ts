@@ -1,5 +1,17 @@
 import assert from 'node:assert/strict';
-import { Address, anyV4, anyV6, commonPrefix, formatAddress, formatPrefix, maskAddress, mixAddress, parseAddress, parsePrefix, samePrefix } from '#src/base/address.js';
+import {
+  Address,
+  anyV4,
+  anyV6,
+  commonPrefix,
+  formatAddress,
+  formatPrefix,
+  maskAddress,
+  mixAddress,
+  parseAddress,
+  parsePrefix,
+  samePrefix,
+} from '#src/base/address.js';
 import { Prng } from '#src/base/prng.js';
 
 const parse = (text: string): Address => {
@@ -36,7 +48,33 @@ describe('Address', () => {
     });
   }
 
-  const wrong = ['', ':', ':::', '1::2::3', '1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '1:2:3:4:5:6:7::8:9', '::1:2:3:4:5:6:7:8', '12345::', 'g::', '1:', ':1', '1.2.3', '1.2.3.4.5', '1.2.3.256', '01.2.3.4', '1.2.3.4 ', ' ::1', '1.2.3.4::', '::1.2.3', '::1.2.3.4:5', '1:2:3:4:5:6:7:1.2.3.4', 'fe80::1%eth0', '-1.2.3.4', '1e1.2.3.4'];
+  const wrong = [
+    '',
+    ':',
+    ':::',
+    '1::2::3',
+    '1:2:3:4:5:6:7',
+    '1:2:3:4:5:6:7:8:9',
+    '1:2:3:4:5:6:7::8:9',
+    '::1:2:3:4:5:6:7:8',
+    '12345::',
+    'g::',
+    '1:',
+    ':1',
+    '1.2.3',
+    '1.2.3.4.5',
+    '1.2.3.256',
+    '01.2.3.4',
+    '1.2.3.4 ',
+    ' ::1',
+    '1.2.3.4::',
+    '::1.2.3',
+    '::1.2.3.4:5',
+    '1:2:3:4:5:6:7:1.2.3.4',
+    'fe80::1%eth0',
+    '-1.2.3.4',
+    '1e1.2.3.4',
+  ];
   it('RFC 4291 §2.2: what is no address is null', () => {
     for (const text of wrong) assert.equal(parseAddress(text), null, JSON.stringify(text));
   });
@@ -83,7 +121,8 @@ describe('Address', () => {
     assert.equal(parsePrefix('10.1.2.3')?.length, 32);
     assert.equal(parsePrefix('fd00::/64')?.length, 64);
     assert.equal(parsePrefix('fd00::1')?.length, 128);
-    for (const text of ['10.0.0.0/33', '10.0.0.0/', '10.0.0.0/-1', '10.0.0.0/1e1', 'fd00::/129', '/8', '10.0.0/8']) assert.equal(parsePrefix(text), null, text);
+    for (const text of ['10.0.0.0/33', '10.0.0.0/', '10.0.0.0/-1', '10.0.0.0/1e1', 'fd00::/129', '/8', '10.0.0/8'])
+      assert.equal(parsePrefix(text), null, text);
     assert.equal(formatPrefix(parse('10.1.0.0'), 16), '10.1.0.0/16');
   });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { AssertionError } from '#src/base/assert.js';
-import { copyPacket, HEADROOM, PacketPool, PIECES_MAX, share, SMALL_SLOT } from '#src/base/packet.js';
+import { copyPacket, HEADROOM, PacketPool, PIECES_MAX, SMALL_SLOT, share } from '#src/base/packet.js';
 import { copyOctets, Page } from '#src/base/page.js';
 import { Slab } from '#src/base/slab.js';
 
@@ -38,12 +38,27 @@ describe('Packet', () => {
     const { slab, pool } = fixture();
     const first = pool.from(slab);
     assert.ok(first !== null);
-    Object.assign(first, { ttl: 9, network: 4, flags: 255, checksum: 1, gsoSize: 5, csumStart: 3, csumOffset: 7, spi: 8, mark: 1, vlan: 5, depth: 3 });
+    Object.assign(first, {
+      ttl: 9,
+      network: 4,
+      flags: 255,
+      checksum: 1,
+      gsoSize: 5,
+      csumStart: 3,
+      csumOffset: 7,
+      spi: 8,
+      mark: 1,
+      vlan: 5,
+      depth: 3,
+    });
     first.release();
     const again = pool.from(slab);
     assert.equal(again, first);
     assert.equal(first.head, first.slot.start + HEADROOM);
-    assert.deepEqual([first.length, first.ttl, first.network, first.flags, first.checksum, first.gsoSize, first.vlan, first.depth], [0, 0, -1, 0, 0, 0, -1, 0]);
+    assert.deepEqual(
+      [first.length, first.ttl, first.network, first.flags, first.checksum, first.gsoSize, first.vlan, first.depth],
+      [0, 0, -1, 0, 0, 0, -1, 0],
+    );
     first.release();
   });
 

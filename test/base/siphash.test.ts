@@ -42,7 +42,8 @@ describe('HalfSipHash', () => {
   it('2-4 gives the 32-bit vectors of its reference table at whole words', () => {
     const vectors = ['a9359f5b', '2a6e4689', 'd0b8848f', '57f0872f', 'd9b5ac84', 'e34d1045', '27400c63', 'b0644000'];
     const longer = ['fee72112', 'e75cc6ec', 'b6bc1840', '7705d548', '69e12ce3', '3b85f3d4', 'a5c5b940', 'd4e76c73'];
-    for (const [n, expected] of [...vectors, ...longer].entries()) assert.equal(octets(halfSipHash(key, words, n, 2, 4)), expected, `${4 * n} octets`);
+    for (const [n, expected] of [...vectors, ...longer].entries())
+      assert.equal(octets(halfSipHash(key, words, n, 2, 4)), expected, `${4 * n} octets`);
   });
 
   it('1-3 depends on every word, on the length and on the key', () => {

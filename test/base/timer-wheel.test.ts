@@ -88,9 +88,19 @@ describe('TimerWheel', () => {
     wheel.arm(never, NEVER);
     wheel.arm(forty, start + 40 * DAY + 12_345_678);
     wheel.arm(year, start + 400 * DAY + 12_345_678);
-    for (const [at, expected] of [[40 * DAY + 12_345_677, []], [40 * DAY + 12_345_678, [forty]], [400 * DAY + 12_345_677, [forty]], [400 * DAY + 12_345_678, [forty, year]], [4_000 * DAY, [forty, year]]] as const) {
+    for (const [at, expected] of [
+      [40 * DAY + 12_345_677, []],
+      [40 * DAY + 12_345_678, [forty]],
+      [400 * DAY + 12_345_677, [forty]],
+      [400 * DAY + 12_345_678, [forty, year]],
+      [4_000 * DAY, [forty, year]],
+    ] as const) {
       advance(start + at);
-      assert.deepEqual(fired.map((t) => t.kind), expected.map((t) => t.kind), `after ${at / DAY} days`);
+      assert.deepEqual(
+        fired.map((t) => t.kind),
+        expected.map((t) => t.kind),
+        `after ${at / DAY} days`,
+      );
     }
   });
 
@@ -104,7 +114,13 @@ describe('TimerWheel', () => {
     assert.equal(wheel.next(), near.at);
   });
 
-  const starts = { 'zero': 0, '2^31 µs': 2 ** 31 - seconds(3), '2^32 µs': 2 ** 32 - seconds(3), '2^31 ticks': 2 ** 31 * 1_024 - seconds(3), '2^32 ticks': 2 ** 32 * 1_024 - seconds(3) };
+  const starts = {
+    zero: 0,
+    '2^31 µs': 2 ** 31 - seconds(3),
+    '2^32 µs': 2 ** 32 - seconds(3),
+    '2^31 ticks': 2 ** 31 * 1_024 - seconds(3),
+    '2^32 ticks': 2 ** 32 * 1_024 - seconds(3),
+  };
   for (const [name, start] of Object.entries(starts)) {
     it(`does as its slow twin from near ${name} on: nothing early, nothing late, next() never past the truth`, () => {
       const prng = new Prng(start / 1_000);

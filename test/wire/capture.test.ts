@@ -65,7 +65,10 @@ describe('wire/pcapng', () => {
   });
 
   it('draft-ietf-opsawg-pcapng §4.1: a section header as other programs expect it', () => {
-    assert.equal(hex(file(), 0, 44), '0a0d0d0a' + '2c000000' + '4d3c2b1a' + '01000000' + 'ffffffffffffffff' + '04000800' + '616e79737461636b' + '00000000' + '2c000000');
+    assert.equal(
+      hex(file(), 0, 44),
+      '0a0d0d0a' + '2c000000' + '4d3c2b1a' + '01000000' + 'ffffffffffffffff' + '04000800' + '616e79737461636b' + '00000000' + '2c000000',
+    );
   });
 
   it('reads big-endian sections, nanoseconds, powers of two, unknown and simple blocks', () => {
@@ -79,7 +82,10 @@ describe('wire/pcapng', () => {
       00000003 00000014 00000008 01020304 00000014`);
     const { frames, problem } = readAll(v);
     assert.equal(problem, '');
-    assert.deepEqual(frames.map((f) => f.octets), ['ff', 'fe', '010203']);
+    assert.deepEqual(
+      frames.map((f) => f.octets),
+      ['ff', 'fe', '010203'],
+    );
     assert.ok(Math.abs((frames[0] as Read).time - 1_000) < 1e-9);
     assert.equal(frames[1]?.time, 2_000_000);
     assert.equal(frames[2]?.originalLength, 8);
@@ -92,7 +98,12 @@ describe('wire/pcapng', () => {
     assert.match(readAll(view('0a0d0d0a 1c000000 00000000 00000000 00000000 00000000 1c000000')).problem, /octet 0/);
     assert.match(readAll(view('0a0d0d0a 0d000000 4d3c2b1a 00000000')).problem, /octet 0/);
     const section = '0a0d0d0a 1c000000 4d3c2b1a 01000000 ffffffffffffffff 1c000000';
-    for (const block of ['06000000 20000000 00000000 00000000 00000000 00000000 00000000 20000000', '01000000 0c000000 0c000000', '03000000 10000000 00000000 10000000', '06000000 0c000000 0c000000']) {
+    for (const block of [
+      '06000000 20000000 00000000 00000000 00000000 00000000 00000000 20000000',
+      '01000000 0c000000 0c000000',
+      '03000000 10000000 00000000 10000000',
+      '06000000 0c000000 0c000000',
+    ]) {
       assert.match(readAll(view(section + block)).problem, /octet 28/, block);
     }
   });
@@ -102,9 +113,15 @@ describe('wire/pcap', () => {
   const little = 'd4c3b2a1 0200 0400 00000000 00000000 ffff0000 01000000  01000000 02000000 03000000 40000000 aabbcc';
 
   it('draft-ietf-opsawg-pcap §4: both byte orders, microseconds and nanoseconds', () => {
-    assert.deepEqual(readAll(view(little)), { frames: [{ time: 1_000_002, linkType: 1, octets: 'aabbcc', originalLength: 64, comment: '', interfaceIndex: 0 }], problem: '' });
+    assert.deepEqual(readAll(view(little)), {
+      frames: [{ time: 1_000_002, linkType: 1, octets: 'aabbcc', originalLength: 64, comment: '', interfaceIndex: 0 }],
+      problem: '',
+    });
     const big = view('a1b23c4d 00020004 00000000 00000000 0000ffff 00000065  00000001 000003e8 00000001 00000001 aa');
-    assert.deepEqual(readAll(big).frames.map((f) => [f.time, f.linkType]), [[1_000_001, 101]]);
+    assert.deepEqual(
+      readAll(big).frames.map((f) => [f.time, f.linkType]),
+      [[1_000_001, 101]],
+    );
   });
 
   it('a packet past the end is told', () => {
@@ -118,7 +135,10 @@ describe('wire/pcap', () => {
 describe('capture files', () => {
   it('mutated: never throw, never end past the file, always end', () => {
     const prng = new Prng(47);
-    const seeds = [new Uint8Array(file().buffer), octets('d4c3b2a1 0200 0400 00000000 00000000 ffff0000 01000000 01000000 02000000 03000000 40000000 aabbcc')];
+    const seeds = [
+      new Uint8Array(file().buffer),
+      octets('d4c3b2a1 0200 0400 00000000 00000000 ffff0000 01000000 01000000 02000000 03000000 40000000 aabbcc'),
+    ];
     for (let n = 0; n < 10_000; n++) {
       const bytes = (seeds[n % 2] as Uint8Array).slice(0, prng.below(8) === 0 ? prng.below(500) : undefined);
       for (let i = prng.below(4); i >= 0 && bytes.length > 0; i--) bytes[prng.below(bytes.length)] = prng.below(256);

@@ -17,7 +17,10 @@ describe('wire/mld', () => {
     const v = view(`8200 0000 9000 0000 ${group}`);
     assert.equal(mld.check(v, 0, 24), 0);
     assert.deepEqual([mld.queryVersion(0, 24), mld.maxDelayMs(v, 0, 24)], [1, 0x9000]);
-    assert.equal(read((into) => mld.group(v, 0, into)), 'ff0e::101');
+    assert.equal(
+      read((into) => mld.group(v, 0, into)),
+      'ff0e::101',
+    );
   });
 
   it('RFC 9777 §5.1: a version 2 query with sources and its two floating codes', () => {
@@ -26,7 +29,10 @@ describe('wire/mld', () => {
     assert.equal(mld.queryVersion(0, v.byteLength), 2);
     assert.equal(mld.maxDelayMs(v, 0, v.byteLength), 0x1000 << 4);
     assert.deepEqual([mld.suppress(v, 0), mld.robustness(v, 0), mld.intervalSeconds(v, 0), mld.sources(v, 0)], [true, 2, 16 << 4, 2]);
-    assert.equal(read((into) => mld.source(v, 0, 1, into)), '2001:db8::1');
+    assert.equal(
+      read((into) => mld.source(v, 0, 1, into)),
+      '2001:db8::1',
+    );
     assert.equal(mld.format(v, 0, v.byteLength), 'mld query version 2');
   });
 
@@ -41,8 +47,14 @@ describe('wire/mld', () => {
     const first = mld.firstRecord(0);
     const second = mld.nextRecord(v, first);
     assert.deepEqual([mld.recordType(v, first), mld.recordSources(v, first), mld.recordType(v, second), mld.recordSources(v, second)], [4, 0, 5, 1]);
-    assert.equal(read((into) => mld.recordGroup(v, second, into)), 'ff0e::102');
-    assert.equal(read((into) => mld.recordSource(v, second, 0, into)), '2001:db8::1');
+    assert.equal(
+      read((into) => mld.recordGroup(v, second, into)),
+      'ff0e::102',
+    );
+    assert.equal(
+      read((into) => mld.recordSource(v, second, 0, into)),
+      '2001:db8::1',
+    );
     assert.equal(mld.nextRecord(v, second), v.byteLength);
     assert.equal(mld.format(v, 0, v.byteLength), 'mld report, 2 records');
   });
@@ -75,7 +87,13 @@ function message(text: string): DataView {
 
 describe('wire/igmp', () => {
   it('RFC 9776 §7.1: tells the version of a query', () => {
-    for (const [text, version, time] of [['1100 0000 00000000', 1, 100], ['1164 0000 00000000', 2, 100], ['1190 0000 e0000101 0a90 0000', 3, 256], ['117f 0000 e0000101 0a7f 0000', 3, 127], ['11ff 0000 00000000', 2, 255]] as const) {
+    for (const [text, version, time] of [
+      ['1100 0000 00000000', 1, 100],
+      ['1164 0000 00000000', 2, 100],
+      ['1190 0000 e0000101 0a90 0000', 3, 256],
+      ['117f 0000 e0000101 0a7f 0000', 3, 127],
+      ['11ff 0000 00000000', 2, 255],
+    ] as const) {
       const v = message(text);
       assert.equal(igmp.check(v, 0, v.byteLength), 0);
       assert.deepEqual([igmp.queryVersion(v, 0, v.byteLength), igmp.maxTime(v, 0, v.byteLength)], [version, time], text);
@@ -85,7 +103,18 @@ describe('wire/igmp', () => {
 
   it('RFC 9776 §4.1: fields and sources of a version 3 query', () => {
     const v = message('1164 0000 e0000101 0a90 0001 0a000001');
-    assert.deepEqual([igmp.type(v, 0), igmp.group(v, 0), igmp.suppress(v, 0), igmp.robustness(v, 0), igmp.intervalSeconds(v, 0), igmp.sources(v, 0), igmp.source(v, 0, 0)], [0x11, 0xe0000101 | 0, true, 2, 256, 1, 0x0a000001]);
+    assert.deepEqual(
+      [
+        igmp.type(v, 0),
+        igmp.group(v, 0),
+        igmp.suppress(v, 0),
+        igmp.robustness(v, 0),
+        igmp.intervalSeconds(v, 0),
+        igmp.sources(v, 0),
+        igmp.source(v, 0, 0),
+      ],
+      [0x11, 0xe0000101 | 0, true, 2, 256, 1, 0x0a000001],
+    );
   });
 
   it('RFC 9776 §4.2: a report and its records', () => {
@@ -98,7 +127,10 @@ describe('wire/igmp', () => {
     assert.equal(igmp.check(v, 0, v.byteLength), 0);
     const first = igmp.firstRecord(0);
     const second = igmp.nextRecord(v, first);
-    assert.deepEqual([igmp.records(v, 0), igmp.recordType(v, first), igmp.recordSources(v, first), igmp.recordGroup(v, first)], [2, 4, 0, 0xe0000101 | 0]);
+    assert.deepEqual(
+      [igmp.records(v, 0), igmp.recordType(v, first), igmp.recordSources(v, first), igmp.recordGroup(v, first)],
+      [2, 4, 0, 0xe0000101 | 0],
+    );
     assert.deepEqual([igmp.recordType(v, second), igmp.recordSources(v, second), igmp.recordSource(v, second, 0)], [6, 1, 0x0a000001]);
     assert.equal(igmp.nextRecord(v, second), v.byteLength);
     assert.equal(igmp.format(v, 0, v.byteLength), 'igmp report version 3, 2 records');
@@ -123,7 +155,8 @@ describe('wire/igmp', () => {
     }
     const report = '2200 0000 0000 0002 0101 0000 e0000101 00000000 0100 0001 e0000102 0a000001';
     assert.equal(igmp.check(message(report), 0, 32), 0);
-    for (let end = 8; end < 32; end++) assert.equal(igmp.check(message(report.replaceAll(' ', '').slice(0, 2 * end)), 0, end), Drop.IgmpTruncated, `${end} octets`);
+    for (let end = 8; end < 32; end++)
+      assert.equal(igmp.check(message(report.replaceAll(' ', '').slice(0, 2 * end)), 0, end), Drop.IgmpTruncated, `${end} octets`);
     query.setUint8(5, 9);
     assert.equal(igmp.check(query, 0, 16), Drop.IgmpBadChecksum);
     assert.equal(igmp.format(query, 0, 7), 'igmp truncated');

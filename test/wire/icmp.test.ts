@@ -55,7 +55,8 @@ describe('wire/icmpv4', () => {
 
   it('knows errors, about which none is sent (RFC 1122 §3.2.2)', () => {
     const { Type } = icmpv4;
-    for (const type of [Type.Unreachable, Type.SourceQuench, Type.Redirect, Type.TimeExceeded, Type.ParameterProblem]) assert.ok(icmpv4.isError(type));
+    for (const type of [Type.Unreachable, Type.SourceQuench, Type.Redirect, Type.TimeExceeded, Type.ParameterProblem])
+      assert.ok(icmpv4.isError(type));
     for (const type of [Type.Echo, Type.EchoReply, Type.Timestamp, 42]) assert.ok(!icmpv4.isError(type));
   });
 
@@ -81,7 +82,10 @@ describe('wire/icmpv6', () => {
     assert.equal(icmpv6.check(v, 0, 13), 0);
     assert.ok(icmpv6.verify(v, 0, 13, source, destination));
     assert.ok(!icmpv6.verify(v, 0, 13, source, new Address(0xff020000, 0, 0, 2)));
-    const packet = Uint8Array.from([...octets('60000000000d3aff fe800000000000000000000000000001 ff020000000000000000000000000001'), ...new Uint8Array(v.buffer)]);
+    const packet = Uint8Array.from([
+      ...octets('60000000000d3aff fe800000000000000000000000000001 ff020000000000000000000000000001'),
+      ...new Uint8Array(v.buffer),
+    ]);
     assert.equal(slowTransportChecksum(packet, 40, Protocol.Icmpv6), 0);
     assert.deepEqual([icmpv6.type(v, 0), icmpv6.code(v, 0), icmpv6.identifier(v, 0), icmpv6.sequence(v, 0)], [128, 0, 0x1234, 1]);
     assert.equal(icmpv6.format(v, 0, 13), 'icmpv6 Echo code 0 id 4660 sequence 1');

@@ -25,7 +25,16 @@ describe('wire/ipv4', () => {
     const v = packet();
     assert.equal(ipv4.check(v, 0, v.byteLength), 0);
     assert.deepEqual(
-      [ipv4.version(v, 0), ipv4.headerLength(v, 0), ipv4.trafficClass(v, 0), ipv4.totalLength(v, 0), ipv4.identification(v, 0), ipv4.ttl(v, 0), ipv4.protocol(v, 0), ipv4.checksum(v, 0)],
+      [
+        ipv4.version(v, 0),
+        ipv4.headerLength(v, 0),
+        ipv4.trafficClass(v, 0),
+        ipv4.totalLength(v, 0),
+        ipv4.identification(v, 0),
+        ipv4.ttl(v, 0),
+        ipv4.protocol(v, 0),
+        ipv4.checksum(v, 0),
+      ],
       [4, 20, 0, 0x73, 0, 64, 17, 0xb861],
     );
     assert.ok(ipv4.dontFragment(v, 0) && !ipv4.moreFragments(v, 0) && !ipv4.isFragment(v, 0));
@@ -67,7 +76,12 @@ describe('wire/ipv4', () => {
   });
 
   it('tells fragments', () => {
-    for (const [word, offset, more] of [[0x2000, 0, true], [0x20b9, 1480, true], [0x00b9, 1480, false], [0x1fff, 65528, false]] as const) {
+    for (const [word, offset, more] of [
+      [0x2000, 0, true],
+      [0x20b9, 1480, true],
+      [0x00b9, 1480, false],
+      [0x1fff, 65528, false],
+    ] as const) {
       const v = packet();
       ipv4.setFragmentWord(v, 0, word);
       assert.ok(ipv4.isFragment(v, 0));

@@ -23,7 +23,10 @@ describe('wire/ipv6', () => {
 
   it('RFC 8200 §3: reads the header', () => {
     assert.equal(ipv6.check(v, 0, 44), 0);
-    assert.deepEqual([ipv6.version(v, 0), ipv6.trafficClass(v, 0), ipv6.flowLabel(v, 0), ipv6.payloadLength(v, 0), ipv6.nextHeader(v, 0), ipv6.hopLimit(v, 0)], [6, 0xa5, 0x12345, 4, 17, 64]);
+    assert.deepEqual(
+      [ipv6.version(v, 0), ipv6.trafficClass(v, 0), ipv6.flowLabel(v, 0), ipv6.payloadLength(v, 0), ipv6.nextHeader(v, 0), ipv6.hopLimit(v, 0)],
+      [6, 0xa5, 0x12345, 4, 17, 64],
+    );
     const address = new Address();
     ipv6.source(v, 0, address);
     assert.equal(`${address}`, '2001:db8::1');
@@ -63,7 +66,10 @@ describe('wire/ipv6', () => {
       const p = packet(Protocol.Fragment, `3c00 0001 12345678 1100010400000000 ${'00'.repeat(8)}`);
       assert.equal(walk(p), 0);
       assert.deepEqual([chain.protocol, chain.offset], [Protocol.Fragment, 40]);
-      assert.deepEqual([ipv6.fragmentOffset(p, 40), ipv6.moreFragments(p, 40), ipv6.fragmentId(p, 40), ipv6.fragmentNext(p, 40)], [0, true, 0x12345678, 60]);
+      assert.deepEqual(
+        [ipv6.fragmentOffset(p, 40), ipv6.moreFragments(p, 40), ipv6.fragmentId(p, 40), ipv6.fragmentNext(p, 40)],
+        [0, true, 0x12345678, 60],
+      );
       assert.equal(ipv6.walkFragment(p, 0, p.byteLength, chain), 0);
       assert.deepEqual([chain.protocol, chain.offset], [Protocol.Udp, 56]);
     });

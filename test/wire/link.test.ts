@@ -35,7 +35,8 @@ describe('wire/ethernet', () => {
 
   it('parses station addresses of both customs, and nothing else', () => {
     assert.deepEqual(ethernet.parseMac('02-00-00-00-00-FF'), Uint8Array.from([2, 0, 0, 0, 0, 255]));
-    for (const text of ['', '02:00:00:00:00', '02:00:00:00:00:01:02', '2:0:0:0:0:1', '0200.0000.0001', 'gg:00:00:00:00:01']) assert.equal(ethernet.parseMac(text), null);
+    for (const text of ['', '02:00:00:00:00', '02:00:00:00:00:01:02', '2:0:0:0:0:1', '0200.0000.0001', 'gg:00:00:00:00:01'])
+      assert.equal(ethernet.parseMac(text), null);
   });
 });
 
@@ -87,7 +88,15 @@ describe('wire/arp', () => {
   });
 
   it('ArpMalformed: another hardware, protocol, length or opcode', () => {
-    for (const [at, value] of [[1, 6], [2, 0x86], [4, 8], [5, 16], [7, 0], [7, 3], [6, 1]] as const) {
+    for (const [at, value] of [
+      [1, 6],
+      [2, 0x86],
+      [4, 8],
+      [5, 16],
+      [7, 0],
+      [7, 3],
+      [6, 1],
+    ] as const) {
       const v = view(request);
       v.setUint8(at, value);
       assert.equal(arp.check(v, 0, 28), Drop.ArpMalformed, `octet ${at}`);
@@ -95,7 +104,11 @@ describe('wire/arp', () => {
   });
 
   it('ArpBadSender: a group as station or as address', () => {
-    for (const [at, value] of [[8, 1], [14, 224], [14, 239]] as const) {
+    for (const [at, value] of [
+      [8, 1],
+      [14, 224],
+      [14, 239],
+    ] as const) {
       const v = view(request);
       v.setUint8(at, value);
       assert.equal(arp.check(v, 0, 28), Drop.ArpBadSender);

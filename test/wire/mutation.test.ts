@@ -34,7 +34,12 @@ const targets: Record<string, Target> = {
     read: (v) => getters(ethernet, v),
     format: (v, end) => ethernet.format(v, 0, end),
   },
-  vlan: { seeds: ['6064 0800 00'], check: (v, end) => vlan.check(v, 0, end), read: (v) => getters(vlan, v), format: (v, end) => vlan.format(v, 0, end) },
+  vlan: {
+    seeds: ['6064 0800 00'],
+    check: (v, end) => vlan.check(v, 0, end),
+    read: (v) => getters(vlan, v),
+    format: (v, end) => vlan.format(v, 0, end),
+  },
   arp: {
     seeds: ['0001 0800 0604 0001 020000000001 0a000001 000000000000 0a000002'],
     check: (v, end) => arp.check(v, 0, end),
@@ -42,7 +47,10 @@ const targets: Record<string, Target> = {
     format: (v, end) => arp.format(v, 0, end),
   },
   ipv4: {
-    seeds: [`4600 0020 0000 2000 4011 0000 c0a80001 c0a800c7 94040000 ${'00'.repeat(8)}`, `4c00 0030 0000 0000 4011 0000 c0a80001 c0a800c7 01 070b04 0000000000000000 44080500 00000000 83070400 000000 00`],
+    seeds: [
+      `4600 0020 0000 2000 4011 0000 c0a80001 c0a800c7 94040000 ${'00'.repeat(8)}`,
+      `4c00 0030 0000 0000 4011 0000 c0a80001 c0a800c7 01 070b04 0000000000000000 44080500 00000000 83070400 000000 00`,
+    ],
     mend: (v) => {
       if (v.byteLength < 20) return;
       v.setUint16(10, 0);
@@ -79,7 +87,11 @@ const targets: Record<string, Target> = {
     format: (v, end) => ipv6.format(v, 0, end),
   },
   icmpv4: {
-    seeds: ['0800 0000 1a2b 0007 6869', '0304 0000 0000 05dc 4500001c000000004011000001020304050607081234005000080000', '0d00 0000 0001 0001 000000000000000000000000'],
+    seeds: [
+      '0800 0000 1a2b 0007 6869',
+      '0304 0000 0000 05dc 4500001c000000004011000001020304050607081234005000080000',
+      '0d00 0000 0001 0001 000000000000000000000000',
+    ],
     mend: (v) => {
       if (v.byteLength >= 8) icmpv4.finishMessage(v, 0, v.byteLength);
     },
@@ -141,7 +153,11 @@ const targets: Record<string, Target> = {
     format: (v, end) => mld.format(v, 0, end),
   },
   igmp: {
-    seeds: ['1164 0000 00000000', '1164 0000 e0000101 0a90 0001 0a000001', '2200 0000 0000 0002 0401 0000 e0000101 00000000 0500 0001 e0000102 0a000001'],
+    seeds: [
+      '1164 0000 00000000',
+      '1164 0000 e0000101 0a90 0001 0a000001',
+      '2200 0000 0000 0002 0401 0000 e0000101 00000000 0500 0001 e0000102 0a000001',
+    ],
     mend: (v) => {
       if (v.byteLength >= 8) igmp.finishMessage(v, 0, v.byteLength);
     },
@@ -173,7 +189,10 @@ const targets: Record<string, Target> = {
     format: (v, end) => udp.format(v, 0, end),
   },
   tcp: {
-    seeds: ['d431 01bb 80000001 00000000 a002 faf0 0000 0000 020405b4 0402080a 00112233 00000000 01030307', `d431 01bb 00000001 00000000 f010 faf0 0000 0000 0101050a0000000100000002 220a0102030405060708 1312${'aa'.repeat(16)}`],
+    seeds: [
+      'd431 01bb 80000001 00000000 a002 faf0 0000 0000 020405b4 0402080a 00112233 00000000 01030307',
+      `d431 01bb 00000001 00000000 f010 faf0 0000 0000 0101050a0000000100000002 220a0102030405060708 1312${'aa'.repeat(16)}`,
+    ],
     check: (v, end) => tcp.check(v, 0, end),
     read: (v, end) => {
       getters(tcp, v);

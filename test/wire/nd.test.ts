@@ -19,7 +19,10 @@ describe('wire/nd', () => {
     assert.equal(hex(v), '8700000000000000fe800000000000000000000000000001' + '0101020000000001');
     assert.equal(end, 32);
     assert.equal(nd.check(v, 0, 32), 0);
-    assert.equal(read((into) => nd.target(v, 0, into)), 'fe80::1');
+    assert.equal(
+      read((into) => nd.target(v, 0, into)),
+      'fe80::1',
+    );
     assert.equal(nd.options(v, 0), 24);
     assert.equal(option.find(v, 24, 32, option.Kind.SourceLink), 24);
     assert.equal(option.find(v, 24, 32, option.Kind.TargetLink), -1);
@@ -42,7 +45,10 @@ describe('wire/nd', () => {
     assert.equal(nd.format(v, 0, 8), 'nd router solicitation');
     assert.equal(nd.putRedirect(v, 0, host, prefix), 40);
     assert.equal(nd.check(v, 0, 40), 0);
-    assert.equal(read((into) => nd.destination(v, 0, into)), '2001:db8:1::');
+    assert.equal(
+      read((into) => nd.destination(v, 0, into)),
+      '2001:db8:1::',
+    );
     assert.equal(nd.format(v, 0, 40), 'nd redirect to fe80::1');
   });
 
@@ -60,7 +66,10 @@ describe('wire/nd', () => {
     at = option.putPref64(v, at, 96, 601, parseAddress('64:ff9b::') as Address);
     at = option.putNonce(v, at, 0x0102, 0x03040506);
     assert.equal(nd.check(v, 0, at), 0);
-    assert.deepEqual([nd.raHopLimit(v, 0), nd.raFlags(v, 0), nd.raPreference(v, 0), nd.raLifetime(v, 0), nd.raReachable(v, 0), nd.raRetrans(v, 0)], [64, 0x48, 1, 1800, 30_000, 1_000]);
+    assert.deepEqual(
+      [nd.raHopLimit(v, 0), nd.raFlags(v, 0), nd.raPreference(v, 0), nd.raLifetime(v, 0), nd.raReachable(v, 0), nd.raRetrans(v, 0)],
+      [64, 0x48, 1, 1800, 30_000, 1_000],
+    );
     assert.equal(nd.format(v, 0, at), 'nd router advertisement lifetime 1800');
 
     const kinds: number[] = [];
@@ -70,23 +79,37 @@ describe('wire/nd', () => {
     const find = (kind: number): number => option.find(v, 16, at, kind);
     assert.equal(option.mtu(v, find(option.Kind.Mtu)), 1400);
     const p = find(option.Kind.Prefix);
-    assert.deepEqual([option.prefixLength(v, p), option.prefixFlags(v, p), option.prefixValid(v, p), option.prefixPreferred(v, p)], [64, 0xc0, 86_400, option.FOREVER]);
-    assert.equal(read((into) => option.prefix(v, p, into)), '2001:db8:1::');
+    assert.deepEqual(
+      [option.prefixLength(v, p), option.prefixFlags(v, p), option.prefixValid(v, p), option.prefixPreferred(v, p)],
+      [64, 0xc0, 86_400, option.FOREVER],
+    );
+    assert.equal(
+      read((into) => option.prefix(v, p, into)),
+      '2001:db8:1::',
+    );
 
     const routes: string[] = [];
     for (let o = find(option.Kind.Route); option.kind(v, o) === option.Kind.Route; o = option.next(v, o)) {
-      routes.push(`${read((into) => option.routePrefix(v, o, into))}/${option.prefixLength(v, o)} ${nd.preference(option.routeFlags(v, o))} ${option.lifetime(v, o)} ${option.length(v, o)}`);
+      routes.push(
+        `${read((into) => option.routePrefix(v, o, into))}/${option.prefixLength(v, o)} ${nd.preference(option.routeFlags(v, o))} ${option.lifetime(v, o)} ${option.length(v, o)}`,
+      );
     }
     assert.deepEqual(routes, ['::/0 -1 600 8', '2001:db8:1::/48 0 600 16', 'fe80::1/128 1 600 24']);
 
     const r = find(option.Kind.Rdnss);
     assert.deepEqual([option.lifetime(v, r), option.resolvers(v, r)], [1200, 2]);
-    assert.equal(read((into) => option.resolver(v, r, 1, into)), '2001:db8:1::');
+    assert.equal(
+      read((into) => option.resolver(v, r, 1, into)),
+      '2001:db8:1::',
+    );
     const d = find(option.Kind.Dnssl);
     assert.equal(hex(v, option.domains(d), option.next(v, d)), '076578616d706c6503636f6d00000000');
     const n = find(option.Kind.Pref64);
     assert.deepEqual([option.pref64Length(v, n), option.pref64Lifetime(v, n)], [96, 608]);
-    assert.equal(read((into) => option.pref64Prefix(v, n, into)), '64:ff9b::');
+    assert.equal(
+      read((into) => option.pref64Prefix(v, n, into)),
+      '64:ff9b::',
+    );
     assert.equal(hex(v, option.nonce(find(option.Kind.Nonce)), at), '010203040506');
   });
 
@@ -126,7 +149,13 @@ describe('wire/nd', () => {
   });
 
   it('NdTruncated: shorter than the type needs, or of no such type', () => {
-    for (const [type, least] of [[133, 8], [134, 16], [135, 24], [136, 24], [137, 40]] as const) {
+    for (const [type, least] of [
+      [133, 8],
+      [134, 16],
+      [135, 24],
+      [136, 24],
+      [137, 40],
+    ] as const) {
       const v = viewOf(new Uint8Array(48));
       v.setUint8(0, type);
       for (let end = 0; end < least; end++) assert.equal(nd.check(v, 0, end), Drop.NdTruncated);

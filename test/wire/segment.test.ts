@@ -97,7 +97,13 @@ function whole(packet: Packet): Uint8Array {
 }
 
 function bigFrame(packet: Packet, shape: Shape): BigFrame {
-  return { octets: whole(packet), network: packet.network - packet.head, transport: packet.transport - packet.head, size: shape.size, protocol: shape.protocol };
+  return {
+    octets: whole(packet),
+    network: packet.network - packet.head,
+    transport: packet.transport - packet.head,
+    size: shape.size,
+    protocol: shape.protocol,
+  };
 }
 
 function end(packet: Packet): void {
@@ -138,7 +144,14 @@ describe('segment', () => {
       const prng = new Prng(4);
       for (let n = 0; n < 300; n++) {
         const protocol = n % 2 === 0 ? 6 : 17;
-        const shape: Shape = { family, protocol, payload: prng.below(600), size: 9_999, inSlot: prng.below(50), pieces: [1 + prng.below(40), 1 + prng.below(40)] };
+        const shape: Shape = {
+          family,
+          protocol,
+          payload: prng.below(600),
+          size: 9_999,
+          inSlot: prng.below(50),
+          pieces: [1 + prng.below(40), 1 + prng.below(40)],
+        };
         const packet = build(shape, prng);
         const [expected] = slowSegments(bigFrame(packet, shape));
         packet.gsoType = Gso.None;
@@ -181,8 +194,14 @@ describe('segment', () => {
   it('identification counts up and wraps, sequence numbers wrap', () => {
     const packet = build({ family: 4, protocol: 6, payload: 3_000, size: 1_000 }, new Prng(7));
     const views = cut(packet).map((frame) => new DataView(frame.buffer));
-    assert.deepEqual(views.map((v) => ipv4.identification(v, 14)), [0xfffe, 0xffff, 0]);
-    assert.deepEqual(views.map((v) => tcp.seq(v, 34)), [-700, 300, 1_300]);
+    assert.deepEqual(
+      views.map((v) => ipv4.identification(v, 14)),
+      [0xfffe, 0xffff, 0],
+    );
+    assert.deepEqual(
+      views.map((v) => tcp.seq(v, 34)),
+      [-700, 300, 1_300],
+    );
     end(packet);
   });
 
@@ -241,7 +260,10 @@ describe('segment', () => {
 describe('pseudo header', () => {
   it('verifies what the finishers write, in both families, and nothing else', () => {
     const v = new DataView(new ArrayBuffer(64));
-    for (const [source, destination] of [[from6, to6], [new Address(0, 0, 0xffff, 1), new Address(0, 0, 0xffff, -2)]] as const) {
+    for (const [source, destination] of [
+      [from6, to6],
+      [new Address(0, 0, 0xffff, 1), new Address(0, 0, 0xffff, -2)],
+    ] as const) {
       tcp.put(v, 0, 1, 2, 3, 4, 20, tcp.Flag.Ack, 5, 0, 0);
       tcp.finishSegment(v, 0, 33, source, destination);
       assert.ok(tcp.verify(v, 0, 33, source, destination));

@@ -33,7 +33,20 @@ describe('wire/tcp', () => {
 
   it('RFC 9293 §3.1: reads the header', () => {
     assert.equal(tcp.check(syn, 0, 40), 0);
-    assert.deepEqual([tcp.sourcePort(syn, 0), tcp.destinationPort(syn, 0), tcp.seq(syn, 0), tcp.ack(syn, 0), tcp.headerLength(syn, 0), tcp.flags(syn, 0), tcp.window(syn, 0), tcp.urgent(syn, 0), tcp.checksum(syn, 0)], [54321, 443, 0x80000001 | 0, 0, 40, tcp.Flag.Syn, 64240, 0, 0]);
+    assert.deepEqual(
+      [
+        tcp.sourcePort(syn, 0),
+        tcp.destinationPort(syn, 0),
+        tcp.seq(syn, 0),
+        tcp.ack(syn, 0),
+        tcp.headerLength(syn, 0),
+        tcp.flags(syn, 0),
+        tcp.window(syn, 0),
+        tcp.urgent(syn, 0),
+        tcp.checksum(syn, 0),
+      ],
+      [54321, 443, 0x80000001 | 0, 0, 40, tcp.Flag.Syn, 64240, 0, 0],
+    );
     assert.equal(tcp.format(syn, 0, 40), 'tcp 54321 > 443 [S] seq 2147483649 win 64240 length 0');
   });
 
@@ -87,7 +100,10 @@ describe('wire/tcp-options', () => {
   it('RFC 9293 §3.2, RFC 7323, RFC 2018: the options of a SYN', () => {
     const o = parse('020405b4 0402080a 00112233 fffffffe 01030307');
     assert.equal(tcpOptions.format(o), 'mss 1460,sackOK,TS 1122867 ecr 4294967294,wscale 7');
-    assert.deepEqual([o.mss, o.windowScale, o.sackPermitted, o.timestamps, o.tsVal, o.tsEcr, o.sackCount, o.cookieLength], [1460, 7, true, true, 0x112233, -2, 0, -1]);
+    assert.deepEqual(
+      [o.mss, o.windowScale, o.sackPermitted, o.timestamps, o.tsVal, o.tsEcr, o.sackCount, o.cookieLength],
+      [1460, 7, true, true, 0x112233, -2, 0, -1],
+    );
   });
 
   it('RFC 7323 appendix A: timestamps alone, in the layout everybody sends', () => {
@@ -100,7 +116,10 @@ describe('wire/tcp-options', () => {
     for (let n = 1; n <= 4; n++) {
       const o = parse(`0101 05${(2 + 8 * n).toString(16).padStart(2, '0')} ${blocks.slice(0, n).join('')}`);
       assert.equal(o.sackCount, n);
-      assert.deepEqual([...o.sack.subarray(0, 2 * n)], [1, 2, 3, 4].slice(0, n).flatMap((k) => [16 * k, (0xffffff00 + 16 * k) | 0]));
+      assert.deepEqual(
+        [...o.sack.subarray(0, 2 * n)],
+        [1, 2, 3, 4].slice(0, n).flatMap((k) => [16 * k, (0xffffff00 + 16 * k) | 0]),
+      );
     }
     assert.match(tcpOptions.format(parse('0101050a 00000001 00000002')), /^sack 1:2$/);
   });
@@ -120,7 +139,16 @@ describe('wire/tcp-options', () => {
   });
 
   it('a known kind of another length is ignored, what follows counts', () => {
-    for (const text of ['020300 020405b4', '0206 00000000 020405b4', '0304 0000 020405b4', '0403 00 020405b4', '0809 00000000000000 020405b4', '0504 0000 020405b4', '0502 020405b4', '050c00000000000000000000 020405b4']) {
+    for (const text of [
+      '020300 020405b4',
+      '0206 00000000 020405b4',
+      '0304 0000 020405b4',
+      '0403 00 020405b4',
+      '0809 00000000000000 020405b4',
+      '0504 0000 020405b4',
+      '0502 020405b4',
+      '050c00000000000000000000 020405b4',
+    ]) {
       const o = parse(text);
       assert.deepEqual([o.mss, o.windowScale, o.sackPermitted, o.timestamps, o.sackCount], [1460, -1, false, false, 0], text);
     }

@@ -1,5 +1,5 @@
-import type { Timer } from '#src/base/timer-wheel.js';
 import { NEVER } from '#src/base/time.js';
+import type { Timer } from '#src/base/timer-wheel.js';
 
 /** What a timer wheel does, as a list that is searched: the twin the wheel is compared with. */
 export class TimerList {
