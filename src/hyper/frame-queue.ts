@@ -21,6 +21,8 @@ export interface FrameQueueLimits {
 const SMALL_PER_PAGE = 16;
 /** Words of `meta` per frame: start, length, checksum, csumStart from start, csumOffset, gsoType, gsoSize. */
 const META = 8;
+/** What a queue without frames has of them; shared, since it holds nothing. */
+const NOTHING = new Int32Array(0);
 
 export class FrameQueue {
   private readonly framesMax: number;
@@ -30,7 +32,7 @@ export class FrameQueue {
   /** Where a frame begins in its slot: the network header behind it lies on an 8-octet boundary. */
   private readonly offset: number;
   private slots: (Slot | null)[] = [];
-  private meta = new Int32Array(0);
+  private meta = NOTHING;
   private first = 0;
   /** Frames and octets waiting. */
   frames = 0;

@@ -3,13 +3,30 @@ import { ConfigError } from '../base/errors.js';
 import type { DeviceContext } from './device-context.js';
 import { nearest } from './device-spec.js';
 import type { Device, DeviceSpec } from './hypercalls.js';
+import { openDuplex, openTuntap2 } from './duplex.js';
+import { openInheritedFd } from './inherited-fd.js';
+import { openPcapReplay } from './pcap-replay.js';
+import { openQemuStream } from './qemu-stream.js';
+import { openRawSocket } from './raw-socket.js';
 import { openTap } from './tap.js';
+import { openUdp } from './udp.js';
+import { openCapture, openFaults } from './wrapped.js';
 
 type Opener = (spec: DeviceSpec, context: DeviceContext) => Device;
 
 const openers: Readonly<Record<string, Opener>> = {
   tap: openTap,
   tun: openTap,
+  fd: openInheritedFd,
+  'qemu-stream': openQemuStream,
+  udp: openUdp,
+  'raw-socket': openRawSocket,
+  duplex: openDuplex,
+  tuntap2: (spec, context) => openTuntap2(spec, context),
+  'pcap-replay': openPcapReplay,
+  faults: (spec, context) => openFaults(spec, context, openDevice),
+  capture: (spec, context) => openCapture(spec, context, openDevice),
+  /** One that the program made itself: an end of a memory link, a wrapper. */
   memory: (spec) => spec['device'] as Device,
 };
 

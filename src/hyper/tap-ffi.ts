@@ -22,6 +22,7 @@ interface Libc {
   setns(fd: number, kind: number): number;
   readv(fd: number, iov: Uint8Array, count: number): number;
   writev(fd: number, iov: Uint8Array, count: number): number;
+  fcntl(fd: number, command: number, value: number): number;
   /** poll(2) on a thread of the pool. */
   wait(fds: Uint8Array, count: number, timeoutMs: number, done: (ready: number) => void): void;
   errno(): number;
@@ -59,6 +60,7 @@ function libc(koffi: Koffi): Libc {
     setns: c.func('int setns(int fd, int kind)'),
     readv: c.func('long readv(int fd, void *iov, int count)'),
     writev: c.func('long writev(int fd, void *iov, int count)'),
+    fcntl: c.func('int fcntl(int fd, int command, long value)'),
     wait: (fds, count, timeoutMs, done) => poll.async(fds, count, timeoutMs, (_error: unknown, ready: number) => done(ready)),
     errno: () => koffi.errno(),
     address: (bytes) => Number(koffi.address(bytes)),
@@ -66,6 +68,8 @@ function libc(koffi: Koffi): Libc {
 }
 
 const O_RDWR = 2;
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
 const O_NONBLOCK_CLOEXEC = 0o2004000;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
@@ -313,6 +317,8 @@ class FfiPort {
     this.tx = tx;
     this.batch = batch;
     this.event = event;
+    // An inherited one may be blocking.
+    c.fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
     this.vnetAddress = c.address(new Uint8Array(this.vnet.buffer));
   }
 

@@ -8,6 +8,7 @@ import type { DeviceContext } from './device-context.js';
 import { checkKeys, optional } from './device-spec.js';
 import { type Device, type DeviceSpec, Offload } from './hypercalls.js';
 import type { FailedTap, OpenedTap } from './native.js';
+import { stationAddress } from './mac.js';
 import { PortDevice } from './port.js';
 
 export interface TapSpec extends DeviceSpec {
@@ -88,14 +89,7 @@ function station(spec: DeviceSpec, opened: OpenedTap): Uint8Array {
     mac[5] = (mac[5] as number) ^ 1;
     return mac;
   }
-  return parseMac(text);
-}
-
-/** '02:00:00:00:00:01' to octets; refuses group addresses. */
-export function parseMac(text: string): Uint8Array {
-  const octets = /^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(text) ? text.split(/[:-]/).map((x) => Number.parseInt(x, 16)) : [1];
-  if ((octets[0] as number) & 1) throw new ConfigError(`mac '${text}': six octets of a single station, such as 02:00:00:00:00:01`);
-  return Uint8Array.from(octets);
+  return stationAddress(text);
 }
 
 /** As the addon takes them: per address family, prefix length, 16 octets. */

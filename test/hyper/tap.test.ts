@@ -38,11 +38,10 @@ for (const native of [true, false]) {
       devices = [];
       if (!native) await sleep(80);
     }
-    const open = (spec: Partial<DeviceSpec>, on = host()): [Responder, Host] => {
+    const open = (spec: Partial<DeviceSpec>, on = host()): Responder => {
       const device = on.open({ type: 'tap', name, hostAddress: ['10.9.0.1/24', 'fd00::1/64'], netns: ns.path, ...spec });
       devices.push(device);
-      on.hold();
-      return [new Responder(on, device, '10.9.0.2'), on];
+      return new Responder(on, device, '10.9.0.2');
     };
 
     for (const [title, spec] of [
@@ -52,7 +51,7 @@ for (const native of [true, false]) {
       ['tun without', { type: 'tun', offload: false }],
     ] as const) {
       it(`${title}: ping over IPv4 and IPv6, and UDP echo with its checksum`, async () => {
-        const [responder, on] = open(spec);
+        const responder = open(spec);
         const { device } = responder;
         assert.equal(device.kind, spec && 'type' in spec ? 'tun' : 'tap');
         assert.equal(device.mtu, 1500);
@@ -63,7 +62,6 @@ for (const native of [true, false]) {
         assert.match(echoed, /ok 20/);
         assert.equal(responder.pool.held, 0);
         assert.equal(device.statistics?.()['txDropped'], 0);
-        on.release();
       });
     }
 
@@ -75,26 +73,24 @@ for (const native of [true, false]) {
     });
 
     it("our station address differs from the host's, or is the one given", async () => {
-      const [{ device }] = open({});
+      const { device } = open({});
       const hosts = /link\/ether (\S+)/.exec(ns.run('ip', 'link', 'show', name))?.[1];
       const ours = [...device.mac].map((x) => x.toString(16).padStart(2, '0')).join(':');
       assert.notEqual(ours, hosts);
       assert.equal((device.mac[0] as number) & 3, 2);
       await closeAll();
-      assert.deepEqual([...open({ mac: '02:00:00:00:00:07' })[0].device.mac], [2, 0, 0, 0, 0, 7]);
+      assert.deepEqual([...open({ mac: '02:00:00:00:00:07' }).device.mac], [2, 0, 0, 0, 0, 7]);
     });
 
     it('MTU 9000 is set and frames of it pass', async () => {
-      const [responder, on] = open({ mtu: 9000 });
+      const responder = open({ mtu: 9000 });
       assert.equal(responder.device.mtu, 9000);
       assert.match(await ns.exec('ping', '-c', '2', '-i', '0.05', '-W', '2', '-M', 'do', '-s', '8972', '10.9.0.2'), / 2 received/);
       assert.equal(responder.largest, 9014);
-      on.release();
     });
 
     it('a host side taken down and up again, and one removed', async function () {
       const on = host();
-      on.hold();
       const device = on.open({ type: 'tap', name, netns: ns.path });
       devices.push(device);
       const seen: string[] = [];
@@ -118,7 +114,6 @@ for (const native of [true, false]) {
       await sleep(native ? 50 : 400);
       assert.equal(seen.at(-1), 'failed ENODEV');
       assert.ok(!device.carrier);
-      on.release();
     });
 
     it('errors come at once and say what to do', () => {
@@ -146,7 +141,6 @@ for (const native of [true, false]) {
       const far = makeNetns('far');
       try {
         const on = host();
-        on.hold();
         const pool = new PacketPool(4_096);
         const a = on.open({ type: 'tap', name, hostAddress: '10.8.0.1/24', netns: ns.path });
         const b = on.open({ type: 'tap', name, hostAddress: '10.8.0.2/24', netns: far.path });
@@ -169,7 +163,6 @@ for (const native of [true, false]) {
         assert.ok((largest.get(a) as number) > 30_000, `largest ${largest.get(a)}`);
         assert.ok((largest.get(b) as number) > 30_000, `largest ${largest.get(b)}`);
         assert.equal(pool.held, 0);
-        on.release();
       } finally {
         far.remove();
       }
