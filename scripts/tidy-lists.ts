@@ -1,0 +1,24 @@
+/** The exceptions of tidy. Lists here shrink: what no longer needs its place is a problem itself. */
+
+/** Files past 400 lines, with the reason. */
+export const allowLong: Readonly<Record<string, string>> = {};
+
+/** Where reading begins: what package.json exports and runs. */
+export const entryPoints: readonly string[] = [
+  'src/index.ts',
+  'src/core.ts',
+  'src/register.ts',
+  'src/sim/index.ts',
+  'src/wire/index.ts',
+  'src/hyper/node-host.ts',
+  'src/bench/index.ts',
+  'src/cli/main.ts',
+  'test/support/reporter.ts',
+  'scripts/tidy.ts',
+  'scripts/specs.ts',
+  'scripts/size.ts',
+  'bench/main.ts',
+];
+
+/** Drop reasons that no test mentions yet. */
+export const untestedDrops: readonly string[] = [];
