@@ -11,9 +11,16 @@ import { PathMtu } from './path-mtu.js';
 import { Routes } from './routes.js';
 import type { IcmpError, Ip, Transport } from './service.js';
 
-/** A family's way down: head at the transport header. Owns the packet. */
+/** A family's way down. Owns the packet. */
 export interface FamilyOutput {
+  /** head at the transport header: `header`, then `depart`. */
   output(packet: Packet, path: Path): void;
+  /** Puts the IP header in front of head. The packet stays the caller's. */
+  header(packet: Packet, path: Path): void;
+  /** A complete packet of our own, head at its IP header: from the output filter on. */
+  depart(packet: Packet, path: Path): void;
+  /** The same behind filters and policies: fragments and the link. */
+  leave(packet: Packet, path: Path): void;
   /** The source address for a new flow out of `iface` to `nextHop` and `destination`; null when it has none. */
   source(iface: Interface, destination: Address, nextHop: Address): InterfaceAddress | null;
 }
@@ -50,6 +57,10 @@ export class IpLayer implements Ip {
 
   register(protocol: number, transport: Transport): void {
     this.transports[protocol] = transport;
+  }
+
+  vrfOf(inIndex: number): number {
+    return this.interfaces.at(inIndex)?.vrf ?? 0;
   }
 
   valid(path: Path): boolean {
@@ -110,7 +121,9 @@ export class IpLayer implements Ip {
     const iface = this.interfaces.at(route.index) as Interface;
     if (isSubnetBroadcast(iface, destination)) return this.make(iface, given ?? this.sourceOf(iface, destination, destination), destination, 'broadcast', route.mtu);
     const nextHop = route.gateway ?? destination;
-    return this.make(iface, given ?? route.source ?? this.sourceOf(iface, destination, nextHop), nextHop, 'unicast', Math.min(route.mtu || 65_535, this.pathMtu.get(destination, flow.vrf)));
+    const mtu = Math.min(route.mtu || 65_535, this.pathMtu.get(destination, flow.vrf), iface.mtu);
+    const room = this.hooks.room === null ? mtu : this.hooks.room(flow, iface, mtu);
+    return this.make(iface, given ?? route.source ?? this.sourceOf(iface, destination, nextHop), nextHop, 'unicast', room);
   }
 
   private groupPath(flow: Flow, given: Address | null): Path | number {
@@ -147,7 +160,7 @@ export class IpLayer implements Ip {
   }
 
   /** A network-layer failure of a packet of our own, told to its transport as if an ICMP error had come. `packet.head` at the network header. */
-  failed(packet: Packet, kind: IcmpError['kind'], code: number, errno: number): void {
+  failed(packet: Packet, kind: IcmpError['kind'], code: number, errno: number, mtu = 0): void {
     const transport = this.transports[packet.protocol];
     if (transport === null || transport === undefined || packet.transport < 0) return;
     transport.error({
@@ -156,7 +169,7 @@ export class IpLayer implements Ip {
       code,
       errno,
       hard: false,
-      mtu: 0,
+      mtu,
       from: packet.source,
       inIndex: packet.outIndex,
       source: packet.source,

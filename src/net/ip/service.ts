@@ -52,6 +52,8 @@ export interface Ip {
    * the transport checksum complete or Partial. Takes the packet over.
    */
   output(packet: Packet, path: Path): void;
+  /** VRF of the interface a packet came in on; 0 for one of our own, or when the interface is gone. */
+  vrfOf(inIndex: number): number;
   /** Can packets for this address be ours? A unicast address of an interface that belongs to `vrf`. */
   isLocal(address: Address, vrf: number): boolean;
   /** A transport that has checked a too-big error against its connection lowers the path MTU (RFC 1191, 8201). Paths become invalid. */

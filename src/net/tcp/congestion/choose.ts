@@ -1,0 +1,13 @@
+import type { Tcb } from '../tcb.js';
+import type { Congestion } from './controller.js';
+import { Cubic } from './cubic.js';
+import { NewReno } from './newreno.js';
+
+/** Names that TCP_CONGESTION takes: one line here and one in the tunable for each controller. */
+export const congestionNames: readonly string[] = ['cubic', 'reno'];
+
+/** The controller of that name; CUBIC for a name nobody knows. */
+export function makeCongestion(tcb: Tcb, name: string): Congestion {
+  const hystart = tcb.tcp.ctx.sysctl.v['anystack.tcp_hystart'] === 1;
+  return name === 'reno' ? new NewReno(tcb, hystart) : new Cubic(tcb, hystart);
+}

@@ -1,0 +1,192 @@
+// hot: bench/packet
+import type { Seq } from '../../base/sequence.js';
+import { seqGt, seqGte, seqLt } from '../../base/sequence.js';
+import { Counter } from '../counters.js';
+import { SEGMENT_MAX } from './constants.js';
+import { type Flight, type Sent, SentFlag } from './flight.js';
+import { CaState } from './info.js';
+import { pacedUntil, paid } from './pacing.js';
+import { retransmissionSent } from './recovery.js';
+import { Flag } from './segment.js';
+import { payloadMax, sendAck, sendSegment } from './segment-out.js';
+import { State } from './states.js';
+import { AckDue, Pending, type Tcb } from './tcb.js';
+import { armPersist, armSent } from './timers.js';
+import { sendSyn } from './syn.js';
+
+/**
+ * Sends what the connection now may: what is lost first, then new data, then an ACK if it is still owed. The egress phase
+ * calls it for every connection marked dirty; nothing else sends data.
+ */
+export function output(tcb: Tcb): void {
+  if (tcb.state < State.Established) {
+    if (tcb.state !== State.Closed) outputHandshake(tcb);
+    return;
+  }
+  const { flight } = tcb;
+  const waiting = waitingOctets(tcb) > 0;
+  if (waiting || (flight !== null && flight.lost > 0)) {
+    if (!paced(tcb)) {
+      if (flight !== null && flight.lost > 0 && flight.frto !== 2) sendLost(tcb, flight);
+      if (waiting) sendNew(tcb);
+    }
+  }
+  if (tcb.rcv.due === AckDue.Now) sendAck(tcb);
+}
+
+/** Octets of sequence space not sent yet: data, and the FIN. */
+export function waitingOctets(tcb: Tcb): number {
+  const { snd, sendBuffer } = tcb;
+  if (snd.fin) return (snd.finAt + 1 - snd.nxt) | 0;
+  return sendBuffer === null ? 0 : (sendBuffer.end - snd.nxt) | 0;
+}
+
+function outputHandshake(tcb: Tcb): void {
+  if (tcb.snd.nxt === tcb.snd.iss) sendSyn(tcb);
+  else if (tcb.rcv.due === AckDue.Now) sendAck(tcb);
+}
+
+function paced(tcb: Tcb): boolean {
+  const { flight } = tcb;
+  return flight !== null && flight.pacingRate > 0 && pacedUntil(tcb, flight);
+}
+
+/** Sends again what is lost, first things first, as far as the window of congestion reaches. RFC 6675 §5 step C, RFC 9937. */
+function sendLost(tcb: Tcb, flight: Flight): void {
+  const { snd } = tcb;
+  const mss = payloadMax(tcb);
+  for (let sent = flight.head; sent !== null && flight.lost > 0; sent = sent.next) {
+    if ((sent.flags & SentFlag.Lost) === 0) continue;
+    const pipe = flight.pipe((snd.nxt - snd.una) | 0);
+    let room = snd.cwnd - pipe;
+    if (room < Math.min(mss, sent.octets) && pipe > 0) return;
+    room = Math.max(mss, room - (room % mss));
+    if (sent.octets > room) flight.split(sent, (sent.seq + room) | 0);
+    if (!retransmit(tcb, flight, sent, mss)) return;
+    flight.prrOut += sent.octets;
+    if (paced(tcb)) return;
+  }
+}
+
+/** Sends one record again. False when it cannot be sent now. */
+export function retransmit(tcb: Tcb, flight: Flight, sent: Sent, mss: number): boolean {
+  const { ctx } = tcb.tcp;
+  const now32 = ctx.now | 0;
+  const fin = tcb.snd.fin && sent.end === ((tcb.snd.finAt + 1) | 0);
+  const length = sent.octets - (fin ? 1 : 0);
+  if (!sendSegment(tcb, sent.seq, length, (fin ? Flag.Fin : 0) | pushFlag(tcb, sent.end), mss, true)) return false;
+  ctx.counters.count(Counter.TcpRetransSegs);
+  const { counts } = tcb;
+  counts.retransmitted += Math.max(1, Math.ceil(length / mss));
+  counts.octetsRetransmitted += length;
+  retransmissionSent(tcb, flight, sent.octets, now32);
+  stampRate(flight, sent, (tcb.snd.nxt - tcb.snd.una) | 0, now32);
+  flight.markRetransmitted(sent, now32);
+  paid(tcb, flight, sent.octets);
+  armSent(tcb, flight);
+  return true;
+}
+
+/** Sends data for the first time while windows, Nagle and SWS avoidance let it. */
+function sendNew(tcb: Tcb): void {
+  const { snd } = tcb;
+  const mss = payloadMax(tcb);
+  const flight = tcb.flight ?? tcb.tcp.openFlight(tcb);
+  afterIdle(tcb, flight);
+  for (;;) {
+    const waiting = waitingOctets(tcb);
+    if (waiting === 0) return;
+    const length = maySend(tcb, flight, waiting, mss);
+    if (length === 0) break;
+    if (!sendFirst(tcb, flight, length, mss)) break;
+    if (paced(tcb)) return;
+  }
+  // Nothing in flight will bring an ACK that opens a window: the persist timer has to.
+  if (snd.nxt === snd.una && tcb.pending === Pending.None) armPersist(tcb);
+}
+
+/** How much of the `waiting` octets (FIN included) go out in the next segment; 0 for none now. RFC 9293 §3.7.4, §3.8.6.2.1, RFC 5681 §3.1. */
+function maySend(tcb: Tcb, flight: Flight, waiting: number, mss: number): number {
+  const { snd } = tcb;
+  const outstanding = (snd.nxt - snd.una) | 0;
+  const usable = snd.wnd - outstanding;
+  const pipe = flight.pipe(outstanding);
+  let room = flight.frto === 2 ? 2 * mss : snd.cwnd - pipe;
+  // RFC 3042: the first two duplicate ACKs each let a new segment out; what SACK reports has left the pipe by itself.
+  if (!tcb.agreed.sack && flight.state === CaState.Disorder && tcb.tcp.ctx.sysctl.v['net.ipv4.tcp_limited_transmit'] === 0) room -= flight.duplicated;
+  const fin = snd.fin ? 1 : 0;
+  const data = waiting - fin;
+  flight.cwndLimited = room < mss && data > room;
+  if (data === 0) return usable >= 1 ? 1 : 0;
+  let length = Math.min(data, usable, room, SEGMENT_MAX);
+  // The last, shorter segment of what waits goes alone: it is Nagle's to judge, and cwnd cuts only at whole segments.
+  if (length > mss) length -= length % mss;
+  if (length < mss) {
+    if (pipe > 0 && room < Math.min(mss, data)) return 0;
+    if (length <= 0 || !shortMayGo(tcb, length, data, outstanding)) return 0;
+  }
+  return length === data && fin === 1 && usable > length ? length + 1 : length;
+}
+
+/** A segment of less than MSS: when it is all there is and Nagle agrees, or half of the greatest window (RFC 9293 §3.8.6.2.1). */
+function shortMayGo(tcb: Tcb, length: number, data: number, outstanding: number): boolean {
+  const { snd, options } = tcb;
+  if (length === data) {
+    if (snd.fin) return true;
+    if (options.cork !== 0) return false;
+    if (options.noDelay !== 0 || outstanding === 0 || (snd.urgent && seqGt(snd.up, snd.nxt))) return true;
+    // Minshall: one short segment may be in flight.
+    return tcb.tcp.minshall && seqLt(snd.small, snd.una);
+  }
+  return length >= snd.maxWnd >> 1 && length > 0;
+}
+
+/** Sends [SND.NXT, + length), the FIN included when it is the last octet. */
+function sendFirst(tcb: Tcb, flight: Flight, length: number, mss: number): boolean {
+  const { snd } = tcb;
+  const seq = snd.nxt;
+  const end = (seq + length) | 0;
+  const fin = snd.fin && end === ((snd.finAt + 1) | 0);
+  const data = length - (fin ? 1 : 0);
+  if (!sendSegment(tcb, seq, data, (fin ? Flag.Fin : 0) | pushFlag(tcb, end), mss, false)) {
+    armPersist(tcb);
+    return false;
+  }
+  const now32 = tcb.tcp.ctx.now | 0;
+  snd.nxt = end;
+  if (data % mss !== 0) snd.small = end;
+  const sent = flight.append(seq, end, now32);
+  stampRate(flight, sent, (seq - snd.una) | 0, now32);
+  sent.appLimited = flight.appLimitedUntil > 0;
+  if (flight.state === CaState.Recovery || flight.state === CaState.Cwr) flight.prrOut += length;
+  // Data is an answer: ACKs will find company again.
+  if (data > 0) tcb.rcv.quick = 0;
+  tcb.sentAt = tcb.tcp.ctx.now;
+  paid(tcb, flight, length);
+  armSent(tcb, flight);
+  return true;
+}
+
+/** PSH on the last octet written (RFC 9293 MUST-61). */
+function pushFlag(tcb: Tcb, end: Seq): number {
+  return tcb.sendBuffer !== null && seqGte(end, tcb.sendBuffer.end) ? Flag.Psh : 0;
+}
+
+/** Snapshot for the rate sample its delivery will give. */
+function stampRate(flight: Flight, sent: Sent, outstanding: number, now32: number): void {
+  if (outstanding === 0) flight.firstSentAt = flight.deliveredAt = now32;
+  sent.firstSentAt = flight.firstSentAt;
+  sent.deliveredAt = flight.deliveredAt;
+  sent.delivered = flight.delivered;
+}
+
+/** RFC 5681 §4.1: after an idle RTO the window is an initial one again. */
+function afterIdle(tcb: Tcb, flight: Flight): void {
+  const { snd, tcp } = tcb;
+  if (snd.nxt !== snd.una || tcb.sentAt === 0 || tcp.ctx.now - tcb.sentAt <= tcb.rtt.rto) return;
+  if (tcp.ctx.sysctl.v['net.ipv4.tcp_slow_start_after_idle'] === 0 || flight.state !== CaState.Open || flight.congestion.ownsWindow) return;
+  snd.ssthresh = Math.max(snd.ssthresh, (snd.cwnd >> 1) + (snd.cwnd >> 2));
+  // Halved for each RTO gone by (RFC 2861), down to the restart window.
+  const idle = Math.min(30, Math.floor((tcp.ctx.now - tcb.sentAt) / tcb.rtt.rto));
+  snd.cwnd = Math.max(Math.min(snd.cwnd, tcp.initialWindow(tcb)), Math.floor(snd.cwnd / 2 ** idle));
+}
