@@ -3,8 +3,10 @@
  * from JavaScript moves a batch; what it moves is written in two Int32Arrays that both sides hold (layouts below and in
  * src/hyper/port.ts).
  *
- * Reading: readv into a small slot with a big one behind it for what does not fit. Then frames of the MTU, nearly all
- * by number, land where they stay, and only an offloaded frame moves its first 1.9 KB to the front of the big slot.
+ * Reading: always into a big slot, since any frame may be an offloaded one; what fits into a small slot is copied there
+ * and the big one, warm by now, takes the next. The other way, readv into a small slot with a big one behind it, copies
+ * less and is slower for all that (medians of 3 x 30 runs): 1,458 against 1,425 ns a frame of 60 octets, 1,770 against
+ * 1,572 of 1,514, and 9,511 against 8,957 of 60 KB.
  */
 #include "anystack.h"
 
@@ -26,7 +28,7 @@ enum { EVENT_READABLE = 1, EVENT_WRITABLE = 2, EVENT_LINK = 4, EVENT_DEAD = 8 };
  * rx: RX_BIGS in: big slots given. RX_ERRNO out: what ended the device, 0 while it lives.
  *     From RX_FRAMES on, RX_FRAME words per frame: small slot in, the rest out.
  *     From RX_FRAMES + RX_FRAME * batch on, RX_BIG words per big slot: in.
- * Offsets of slots are where the frame's first octet goes; the vnet header lies in the octets before it.
+ * Offsets of slots are where the frame's first octet goes; the vnet header lies in the octets before it, in the headroom.
  */
 enum { RX_BIGS = 0, RX_ERRNO = 1, RX_FRAMES = 8, RX_FRAME = 12, RX_BIG = 4 };
 enum { RX_HANDLE, RX_OFFSET, RX_ROOM, RX_LENGTH, RX_CHECKSUM, RX_CSUM_START, RX_CSUM_OFFSET, RX_GSO_TYPE, RX_GSO_SIZE, RX_IN_BIG };
@@ -154,7 +156,7 @@ static void link_news(uv_handle_t *handle, int status, int events) {
 
 /* ---- reading ---- */
 
-static int read_vnet(const uint8_t *at, int32_t *frame) {
+static void read_vnet(const uint8_t *at, int32_t *frame) {
   struct virtio_net_hdr h;
   memcpy(&h, at, sizeof h);
   frame[RX_CHECKSUM] = h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM  ? CHECKSUM_PARTIAL
@@ -164,7 +166,6 @@ static int read_vnet(const uint8_t *at, int32_t *frame) {
   frame[RX_CSUM_OFFSET] = h.csum_offset;
   frame[RX_GSO_TYPE] = h.gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
   frame[RX_GSO_SIZE] = h.gso_size;
-  return 0;
 }
 
 /* receive(port, max): frames read, less than max when the device is empty or dead (RX_ERRNO) or big slots ran out. */
@@ -178,20 +179,20 @@ static napi_value port_receive(napi_env env, napi_callback_info info) {
   int bigs = port->rx[RX_BIGS], big_used = 0, n = 0;
   const size_t header = port->header;
   if (max > port->batch) max = port->batch;
+  if (bigs > port->batch) bigs = port->batch;
   port->rx[RX_ERRNO] = 0;
-  while (n < max) {
+  /* Without a big slot the next frame could be cut: the caller brings new ones. */
+  while (n < max && big_used < bigs) {
     int32_t *frame = port->rx + RX_FRAMES + RX_FRAME * n;
     const int32_t *big = port->rx + RX_FRAMES + RX_FRAME * port->batch + RX_BIG * big_used;
     const size_t room = (size_t)frame[RX_ROOM];
-    uint8_t *small_at = page_range(state, frame[RX_HANDLE], frame[RX_OFFSET] - (int32_t)header, room + header);
-    uint8_t *big_at = big_used < bigs ? page_range(state, big[RX_HANDLE], big[RX_OFFSET], (size_t)big[RX_ROOM]) : NULL;
-    if (small_at == NULL || (big_at == NULL && big_used < bigs)) {
+    uint8_t *small_at = page_range(state, frame[RX_HANDLE], frame[RX_OFFSET], room);
+    uint8_t *big_at = page_range(state, big[RX_HANDLE], big[RX_OFFSET] - (int32_t)header, (size_t)big[RX_ROOM] + header);
+    if (small_at == NULL || big_at == NULL) {
       port->rx[RX_ERRNO] = EFAULT;
       break;
     }
-    struct iovec iov[2] = {{small_at, room + header}, {NULL, 0}};
-    if (big_at != NULL) iov[1] = (struct iovec){big_at + room, (size_t)big[RX_ROOM] - room};
-    ssize_t got = readv(port->fd, iov, big_at == NULL ? 1 : 2);
+    ssize_t got = read(port->fd, big_at, (size_t)big[RX_ROOM] + header);
     if (got < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN) port->rx[RX_ERRNO] = errno;
@@ -204,15 +205,14 @@ static napi_value port_receive(napi_env env, napi_callback_info info) {
     if ((size_t)got <= header) continue;
     const size_t length = (size_t)got - header;
     frame[RX_LENGTH] = (int32_t)length;
-    if (header > 0) read_vnet(small_at, frame);
+    if (header > 0) read_vnet(big_at, frame);
     else frame[RX_CHECKSUM] = frame[RX_GSO_TYPE] = frame[RX_GSO_SIZE] = 0;
-    frame[RX_IN_BIG] = -1;
     n++;
-    if (length > room) {
-      memcpy(big_at, small_at + header, room);
+    if (length <= room) {
+      memcpy(small_at, big_at + header, length);
+      frame[RX_IN_BIG] = -1;
+    } else {
       frame[RX_IN_BIG] = big_used++;
-      /* Without a big slot the next frame could be cut: the caller brings new ones. */
-      if (big_used == bigs) break;
     }
   }
   if (n > 0) stay_awake(port);

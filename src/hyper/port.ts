@@ -1,7 +1,7 @@
 // hot: bench/wire
 /**
  * A device over a descriptor that carries whole frames, in batches through the addon. The slots that the next batch is
- * read into are held here, described in `rx`; a received frame stays in the slot it was read into. Layouts: native/port.c.
+ * read into are held here, described in `rx`. Layouts: native/port.c.
  */
 import { assert } from '../base/assert.js';
 import { NetError, errnoName } from '../base/errors.js';
@@ -16,7 +16,7 @@ import type { Alarm } from './timing.js';
 
 /** Frames per call: past 32 the call itself (100 ns) vanishes beside its system calls (1 µs each). */
 const BATCH = 64;
-/** Big slots ready per call; begins with one, and doubles when a batch used all. */
+/** Big slots ready per call: one serves any number of frames that are copied out of it; doubles when a batch used all. */
 const BIGS_MAX = 16;
 const RX_FRAMES = 8;
 const RX_FRAME = 12;

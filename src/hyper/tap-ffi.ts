@@ -333,12 +333,12 @@ class FfiPort {
     let used = 0;
     let n = 0;
     rx[1] = 0;
-    for (let at = 8; n < max && n < this.batch; at += 12) {
-      const room = rx[at + 2] as number;
-      this.range(0, io.addressOf(rx[at] as number) + (rx[at + 1] as number) - header, room + header);
+    let at = 8;
+    while (n < max && n < this.batch && used < bigs) {
       const big = 8 + 12 * this.batch + 4 * used;
-      if (used < bigs) this.range(1, io.addressOf(rx[big] as number) + (rx[big + 1] as number) + room, (rx[big + 2] as number) - room);
-      const got = c.readv(this.fd, this.iovBytes, used < bigs ? 2 : 1);
+      const start = rx[big + 1] as number;
+      this.range(0, io.addressOf(rx[big] as number) + start - header, (rx[big + 2] as number) + header);
+      const got = c.readv(this.fd, this.iovBytes, 1);
       if (got <= 0) {
         const errno = got === 0 ? Errno.EPIPE : c.errno();
         if (errno === Errno.EINTR) continue;
@@ -347,17 +347,17 @@ class FfiPort {
       }
       if (got <= header) continue;
       const length = got - header;
-      const bytes = io.bytesOf(rx[at] as number) as Uint8Array;
-      const start = rx[at + 1] as number;
+      const bytes = io.bytesOf(rx[big] as number) as Uint8Array;
       rx[at + 3] = length;
       this.readHeader(bytes, start - header, at);
-      rx[at + 9] = -1;
-      n++;
-      if (length > room) {
-        (io.bytesOf(rx[big] as number) as Uint8Array).set(bytes.subarray(start, start + room), rx[big + 1]);
+      if (length <= (rx[at + 2] as number)) {
+        (io.bytesOf(rx[at] as number) as Uint8Array).set(bytes.subarray(start, start + length), rx[at + 1]);
+        rx[at + 9] = -1;
+      } else {
         rx[at + 9] = used++;
-        if (used === bigs) break;
       }
+      n++;
+      at += 12;
     }
     return n;
   }
