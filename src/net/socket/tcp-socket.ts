@@ -161,9 +161,10 @@ export class TcpSocket extends Socket {
   shutdown(how: 'read' | 'write' | 'both'): number {
     const { tcb } = this;
     if (tcb === null || tcb.state < State.SynReceived) return -Errno.ENOTCONN;
+    const changes = (how !== 'write' && !this.readShut) || (how !== 'read' && !tcb.snd.fin);
     if (how !== 'write') this.readShut = true;
     if (how !== 'read') closeSending(tcb);
-    this.changed();
+    if (changes) this.changed();
     return 0;
   }
 

@@ -1,5 +1,6 @@
 // hot: bench/packet
 import type { Address } from '../../base/address.js';
+import { halfSipHash } from '../../base/siphash.js';
 
 /**
  * What a flow leads to: a connection, a half-open one, or one in TIME-WAIT. The key is both ends, and where they live:
@@ -30,15 +31,15 @@ const FIRST_SIZE = 16;
  */
 export class Demux {
   count = 0;
-  private readonly k0: number;
-  private readonly k1: number;
+  private readonly key: Int32Array;
+  private readonly words = new Int32Array(6);
   private hashes = new Int32Array(FIRST_SIZE);
   private flows: (Flowing | null)[] = new Array<Flowing | null>(FIRST_SIZE).fill(null);
   private mask = FIRST_SIZE - 1;
 
-  constructor(k0: number, k1: number) {
-    this.k0 = k0 | 0;
-    this.k1 = k1 | 0;
+  /** `key`: two secret words, at least. */
+  constructor(key: Int32Array) {
+    this.key = key;
   }
 
   /** What the flow leads to, or null. */
@@ -116,40 +117,14 @@ export class Demux {
 
   /** HalfSipHash-1-3 of the words that tell flows apart; never 0, which marks a free place. */
   private hashOf(local: Address, remote: Address, localPort: number, remotePort: number): number {
-    const { k0, k1 } = this;
-    const v6 = remote.w0 !== 0 || remote.w1 !== 0 ? 1 : 0;
-    let v0 = k0;
-    let v1 = k1;
-    let v2 = 0x6c796765 ^ k0;
-    let v3 = 0x74656462 ^ k1;
-    // Words: both ports, the peer's address (all of it with IPv6), our address' last word; then the length and three rounds.
-    for (let n = v6 === 1 ? 0 : 3; n < 10; n++) {
-      let m: number;
-      if (n === 0) m = remote.w0;
-      else if (n === 1) m = remote.w1;
-      else if (n === 2) m = remote.w2;
-      else if (n === 3) m = remote.w3;
-      else if (n === 4) m = local.w3;
-      else if (n === 5) m = (localPort << 16) | remotePort;
-      else if (n === 6) m = v6 === 1 ? 0x18000000 : 0x0c000000;
-      else m = 0;
-      if (n < 7) v3 ^= m;
-      v0 = (v0 + v1) | 0;
-      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
-      v0 = (v0 << 16) | (v0 >>> 16);
-      v2 = (v2 + v3) | 0;
-      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
-      v0 = (v0 + v3) | 0;
-      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
-      v2 = (v2 + v1) | 0;
-      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
-      v2 = (v2 << 16) | (v2 >>> 16);
-      if (n < 6) v0 ^= m;
-      else if (n === 6) {
-        v0 ^= m;
-        v2 ^= 0xff;
-      }
-    }
-    return v1 ^ v3 || 1;
+    const { words } = this;
+    words[0] = (localPort << 16) | remotePort;
+    words[1] = remote.w3;
+    words[2] = local.w3;
+    if (remote.w0 === 0 && remote.w1 === 0) return halfSipHash(this.key, words, 3) || 1;
+    words[3] = remote.w2;
+    words[4] = remote.w1;
+    words[5] = remote.w0;
+    return halfSipHash(this.key, words, 6) || 1;
   }
 }

@@ -74,7 +74,7 @@ export class Tcp implements Transport {
   constructor(ctx: Context, ip: Ip) {
     this.ctx = ctx;
     this.ip = ip;
-    this.flows = new Demux(ctx.secret[0] as number, ctx.secret[1] as number);
+    this.flows = new Demux(ctx.secret);
     this.secrets = new FlowSecrets(ctx.secret);
     // The same key for two purposes: the inputs differ in length, so one never answers for the other.
     this.cookies = new SynCookies(ctx.secret);
