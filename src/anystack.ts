@@ -1,0 +1,281 @@
+import { EventEmitter } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Addr } from './api/addr.js';
+import { createDgram, type Dgram } from './api/dgram.js';
+import { createHttp, type Http } from './api/http.js';
+import { Link } from './api/link.js';
+import { Neigh } from './api/neigh.js';
+import { createNet, type Net } from './api/net.js';
+import { Route } from './api/route.js';
+import type { AssertionError } from './base/assert.js';
+import { formatAddress } from './base/address.js';
+import { applyConfig } from './config/apply.js';
+import { checkConfig, type Config } from './config/config.js';
+import type { Hypercalls } from './hyper/hypercalls.js';
+import { createNodeHost } from './hyper/node-host.js';
+import type { InterfaceAddress } from './net/interface.js';
+import { Stack } from './net/stack.js';
+import { Sysctl, sysctls } from './net/sysctl.js';
+import type { SysctlEntry, SysctlValue } from './net/sysctl-entry.js';
+import { Capture, type CaptureOptions, type CaptureSink } from './observe/capture.js';
+import { Observers, type Watcher } from './observe/observers.js';
+import { RECORDED, Recorder } from './observe/recorder.js';
+import { type Status, statusOf } from './observe/status.js';
+import { type CounterTable, nstat, type SocketInfo, ss } from './observe/tables.js';
+import { Services } from './services/services.js';
+
+/** What a program may give besides a configuration. */
+export interface StackOptions {
+  /** The world the stack runs in. Default: Node, by createNodeHost. One host serves one stack. */
+  readonly host?: Hypercalls;
+  /** Where the last packets are written when the stack fails. Default: the system's folder for temporary files. */
+  readonly crashDirectory?: string;
+  /** Packets remembered for that; 0 for none, which saves 30 ns a packet. Default 1,000. */
+  readonly recorded?: number;
+}
+
+/** What `events` emits. */
+export interface AnyStackEvents {
+  /** An interface got or lost carrier, or its device died: see stack.link.show. */
+  link: [name: string, state: 'up' | 'down' | 'failed'];
+  /** Another station uses our address. */
+  conflict: [address: string, dev: string, mac: string];
+  /** Our own bug: the stack is dead, its sockets have the error, others in the process go on. */
+  failed: [error: StackFailure];
+  log: [level: 'debug' | 'info' | 'warn' | 'error', message: string];
+  /** Complete: no handle, timer or packet is left. */
+  close: [];
+}
+
+/** A stack failed by an assertion of its own. `cause` is the assertion, `capture` the file with its last packets. */
+export class StackFailure extends Error {
+  override readonly name = 'StackFailure';
+  readonly code = 'ERR_STACK_FAILED';
+  readonly stackName: string;
+  readonly capture: string | null;
+
+  constructor(stackName: string, cause: AssertionError, packets: number, capture: string | null) {
+    const where = capture === null ? '' : `; its last ${packets} packets are in ${capture}`;
+    super(`stack '${stackName}' failed: not true that ${cause.message}${where}`, { cause });
+    this.stackName = stackName;
+    this.capture = capture;
+  }
+}
+
+/** The tunables of one stack, as programs and the command see them. */
+export interface SysctlApi {
+  get(name: string): SysctlValue;
+  /** Number, text ("4096 131072 6291456") or triple. Throws ConfigError for an unknown name or a value out of range. */
+  set(name: string, value: unknown): void;
+  list(): { name: string; value: SysctlValue; entry: SysctlEntry }[];
+}
+
+/**
+ * A TCP/IP stack with all its facades. Made by createStack. What it needs of the host it gives back in `close`.
+ */
+export class AnyStack {
+  readonly name: string;
+  readonly events = new EventEmitter<AnyStackEvents>();
+  /** The stack itself: synchronous sockets, components, counters. */
+  readonly core: Stack;
+  readonly link: Link;
+  readonly addr: Addr;
+  readonly route: Route;
+  readonly neigh: Neigh;
+  readonly sysctl: SysctlApi;
+  readonly services: Services;
+  /** Resolves when every configured interface that is up has carrier; rejects when the stack ends before. */
+  readonly ready: Promise<void>;
+  private readonly observers: Observers;
+  private readonly recorder: Recorder | null;
+  private readonly crashDirectory: string;
+  private readonly started: number;
+  private readonly anyDevice: boolean;
+  private readonly captures = new Set<Capture>();
+  private present: Config = {};
+  private holding = false;
+  private closing: Promise<void> | null = null;
+  private settleReady: (error?: Error) => void = () => {};
+  private made: { net?: Net; dgram?: Dgram; http?: Http } = {};
+
+  constructor(given: Config, options: StackOptions) {
+    this.anyDevice = options.host !== undefined;
+    const config = checkConfig(given, { anyDevice: this.anyDevice });
+    this.name = config.name ?? 'default';
+    this.crashDirectory = options.crashDirectory ?? tmpdir();
+    const host = options.host ?? createNodeHost({ log: (level, message) => this.log(level, message) });
+    // Tunables that are felt at the start only must stand before anything is made.
+    this.core = new Stack(this.name, host, new Sysctl(config.profile, config.sysctl), {
+      failed: (error) => this.failed(error),
+      conflict: (address, mac) => this.events.emit('conflict', formatAddress(address.address), address.iface.name, mac),
+      link: (iface) => this.changed(iface),
+    });
+    this.observers = new Observers(this.core.ctx.observer);
+    const recorded = options.recorded ?? RECORDED;
+    this.recorder = recorded > 0 ? new Recorder(this.core, this.observers, recorded) : null;
+    this.link = new Link(this.core);
+    this.addr = new Addr(this.core);
+    this.route = new Route(this.core);
+    this.neigh = new Neigh(this.core);
+    this.services = new Services(this.core);
+    const live = this.core.ctx.sysctl;
+    this.sysctl = { get: (name) => live.get(name), set: (name, value) => live.set(name, value), list: () => live.list() };
+    this.started = host.monotonic();
+    this.ready = new Promise((resolve, reject) => {
+      this.settleReady = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    this.ready.catch(() => {});
+    try {
+      this.apply(config);
+    } catch (error) {
+      void this.close();
+      throw error;
+    }
+    live.onChange('net.ipv4.ip_forward', () => this.hold());
+    this.checkReady();
+  }
+
+  /** `node:net` over this stack. */
+  get net(): Net {
+    return (this.made.net ??= createNet(this.core));
+  }
+
+  /** `node:dgram` over this stack. */
+  get dgram(): Dgram {
+    return (this.made.dgram ??= createDgram(this.core));
+  }
+
+  /** `node:http` over this stack. */
+  get http(): Http {
+    return (this.made.http ??= createHttp(this.net));
+  }
+
+  /** The configuration in force; live changes by API or command are not in it. */
+  get config(): Config {
+    return this.present;
+  }
+
+  /** All sockets. */
+  ss(): SocketInfo[] {
+    return ss(this.core);
+  }
+
+  /** Counters and drops by reason. */
+  nstat(options: { readonly zeros?: boolean } = {}): CounterTable {
+    return nstat(this.core, options);
+  }
+
+  /** Everything at once: what the status page shows. */
+  status(): Status {
+    return statusOf(this.core, this.started);
+  }
+
+  /** Begins to write a pcapng capture to `sink`, a Writable for example. `stop()` ends it, `close()` too. */
+  capture(sink: CaptureSink, options: CaptureOptions = {}): Capture {
+    const capture = new Capture(this.core, this.observers, sink, options);
+    this.captures.add(capture);
+    const forget = (): void => void this.captures.delete(capture);
+    capture.done.then(forget, forget);
+    return capture;
+  }
+
+  /** Looks at packets as they pass; the function returned ends it. See Observer for what a watcher must not do. */
+  watch(watcher: Watcher): () => void {
+    return this.observers.watch(watcher);
+  }
+
+  /** Applies the difference to the configuration in force, as one transaction; throws ConfigError or NetError and changes nothing when it cannot. */
+  reload(given: Config): void {
+    const config = checkConfig(given, { anyDevice: this.anyDevice });
+    this.apply(config);
+    this.checkReady();
+  }
+
+  /** Ends everything: connections are closed or reset, devices given back. Resolves when nothing is left. Idempotent. */
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  private apply(config: Config): void {
+    applyConfig({ core: this.core, services: this.services }, this.present, config);
+    this.present = config;
+    this.hold();
+  }
+
+  private async end(): Promise<void> {
+    this.settleReady(new StackClosed(this.name));
+    this.services.close();
+    const stopped = [...this.captures].map((capture) => capture.stop());
+    this.core.close();
+    this.recorder?.close();
+    this.hold();
+    await Promise.allSettled(stopped);
+    // Sockets tell their owners in a turn of their own.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.events.emit('close');
+  }
+
+  /** A gateway works without any socket: it keeps the process alive as long as it forwards. */
+  private hold(): void {
+    const { core } = this;
+    const wanted = core.state === 'running' && core.ctx.sysctl.v['net.ipv4.ip_forward'] !== 0;
+    if (wanted === this.holding) return;
+    this.holding = wanted;
+    if (wanted) core.hyper.hold();
+    else core.hyper.release();
+  }
+
+  private changed(iface: InterfaceAddress['iface']): void {
+    this.events.emit('link', iface.name, iface.error !== null ? 'failed' : iface.running ? 'up' : 'down');
+    this.checkReady();
+  }
+
+  private checkReady(): void {
+    const waiting = Object.keys(this.present.interfaces ?? {}).some((name) => {
+      const iface = this.core.interfaces.named(name);
+      return iface !== null && iface.up && !iface.running;
+    });
+    if (!waiting) this.settleReady();
+  }
+
+  private log(level: 'debug' | 'info' | 'warn' | 'error', message: string): void {
+    if (this.events.emit('log', level, message)) return;
+    if (level === 'warn' || level === 'error') process.stderr.write(`anystack ${this.name}: ${message}\n`);
+  }
+
+  private failed(error: AssertionError): void {
+    const { recorder } = this;
+    let file: string | null = null;
+    if (recorder !== null) {
+      file = join(this.crashDirectory, `anystack-${this.name}-${process.pid}-${Date.now()}.pcapng`);
+      try {
+        writeFileSync(file, recorder.pcapng(), { mode: 0o600 });
+      } catch (problem) {
+        this.core.hyper.log('error', `the last packets could not be written: ${(problem as Error).message}`);
+        file = null;
+      }
+    }
+    const failure = new StackFailure(this.name, error, recorder?.size ?? 0, file);
+    this.settleReady(failure);
+    this.hold();
+    this.core.hyper.log('error', failure.message);
+    // Listeners are the application: they run when the stack's own end is complete.
+    queueMicrotask(() => this.events.emit('failed', failure));
+  }
+}
+
+/** What `ready` rejects with when the stack was closed before it was ready. */
+class StackClosed extends Error {
+  override readonly name = 'StackClosed';
+  readonly code = 'ERR_STACK_CLOSED';
+
+  constructor(stackName: string) {
+    super(`stack '${stackName}' was closed before it was ready`);
+  }
+}
+
+/** The tunables there are: names, types, ranges, defaults and help. */
+export { sysctls };

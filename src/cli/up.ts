@@ -1,0 +1,49 @@
+import type { OptionValues } from 'commander';
+import { ControlServer } from '../control/server.js';
+import { forwardEvents } from '../control/methods.js';
+import { createStack } from '../index.js';
+import { readConfig } from './config-file.js';
+
+/** `anystack up`: a stack from a file, until a signal or `down`. */
+export async function run([file]: readonly string[], options: OptionValues): Promise<number> {
+  const json = options['json'] === true;
+  const from = performance.now();
+  const stack = createStack(readConfig(file as string));
+  const tell = (event: Readonly<Record<string, unknown>>): void => {
+    if (json) process.stdout.write(`${JSON.stringify(event)}\n`);
+    else process.stderr.write(`anystack ${stack.name}: ${sentence(event)}\n`);
+  };
+  let end: (code: number) => void = () => {};
+  const ended = new Promise<number>((resolve) => {
+    end = resolve;
+  });
+  forwardEvents(stack, tell);
+  stack.events.once('failed', () => end(1));
+  const reload = (): void => stack.reload(readConfig(file as string));
+  let control: ControlServer;
+  try {
+    control = await ControlServer.listen(stack, { down: () => setImmediate(end, 0), reload, about: { file } });
+  } catch (error) {
+    await stack.close();
+    throw error;
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end(0));
+  process.on('SIGHUP', () => {
+    try {
+      reload();
+      tell({ event: 'reloaded', file });
+    } catch (error) {
+      tell({ event: 'refused', file, message: (error as Error).message });
+    }
+  });
+  tell({ event: 'ready', name: stack.name, pid: process.pid, control: control.path, interfaces: stack.link.show().map((l) => l.name), ms: Math.round(performance.now() - from) });
+  const code = await ended;
+  control.close();
+  await stack.close();
+  // Whatever a listener of the process still holds open, an ended stack does not.
+  process.exit(code);
+}
+
+function sentence({ event, ...rest }: Readonly<Record<string, unknown>>): string {
+  return [event, ...Object.entries(rest).map(([key, value]) => `${key} ${Array.isArray(value) ? value.join(',') : String(value)}`)].join(' ');
+}

@@ -1,0 +1,84 @@
+import type { Device, DeviceSpec } from '../hyper/hypercalls.js';
+import { type ProfileName, profiles } from '../net/profiles.js';
+import type { NeighborSpec } from '../api/neigh.js';
+import type { RouteSpec } from '../api/route.js';
+import type { ServiceSpecs } from '../services/services.js';
+import { checkSchema, type Schema } from './schema.js';
+import { sections } from './sections.js';
+
+/** A stack's configuration: what a file says, or a program hands to createStack. Everything has a default but the devices. */
+export interface Config {
+  /** Of this shape. Default and only value: 1. */
+  readonly version?: 1;
+  /** Names the stack in errors, logs and files, and its control socket. Default 'default'. */
+  readonly name?: string;
+  /** The set of tunables to start from. Default 'linux'. */
+  readonly profile?: ProfileName;
+  /** Values by Linux's names; they win over the profile. */
+  readonly sysctl?: Readonly<Record<string, unknown>>;
+  readonly interfaces?: Readonly<Record<string, InterfaceConfig>>;
+  readonly neighbors?: readonly NeighborSpec[];
+  readonly routes?: readonly ({ readonly to: string } & RouteSpec)[];
+  readonly services?: ServiceSpecs;
+}
+
+/** One interface. Its name is its key. */
+export interface InterfaceConfig {
+  /** What carries its packets. In a program also a Device itself. */
+  readonly device: DeviceSpec | Device;
+  /** '10.0.0.2/24' and so on. */
+  readonly addresses?: readonly string[];
+  /** Default: the device's. */
+  readonly mtu?: number;
+  /** The network it belongs to: addresses and routes of one know nothing of another's. Default 0. */
+  readonly vrf?: number;
+  /** Default true. */
+  readonly up?: boolean;
+}
+
+const head: Readonly<Record<string, Schema>> = {
+  $schema: { type: 'string', description: 'Where an editor finds this schema.' },
+  version: { const: 1, description: 'Of this shape; may be left out.' },
+  name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'a name of letters, digits, dot, dash and underscore, at most 64 long' },
+  profile: { type: 'string', enum: Object.keys(profiles), description: 'The set of tunables to start from.' },
+};
+
+/** The JSON Schema of the whole configuration. */
+export function configSchema(): Schema {
+  return {
+    type: 'object',
+    description: 'Configuration of an anystack TCP/IP stack.',
+    properties: { ...head, ...Object.fromEntries(sections.map((s) => [s.key, s.schema])) },
+    additionalProperties: false,
+  };
+}
+
+/** Throws ConfigError, one sentence with the place, unless `value` is a configuration. Applies nothing and opens nothing. */
+export function checkConfig(value: unknown, options: { anyDevice?: boolean } = {}): Config {
+  const config = normalized(value);
+  checkSchema(configSchema(), options.anyDevice ? withoutDevices(config) : config);
+  for (const section of sections) section.check?.(config as Config);
+  return config as Config;
+}
+
+/** A Device given in the place of its spec becomes one. */
+function normalized(value: unknown): unknown {
+  return mapDevices(value, (device) => (isDevice(device) ? { type: 'memory', device } : device));
+}
+
+/** A host of one's own knows device types that the schema does not. */
+function withoutDevices(value: unknown): unknown {
+  return mapDevices(value, (device) => (typeof (device as DeviceSpec | null)?.type === 'string' ? { type: 'memory', device: null } : device));
+}
+
+function mapDevices(value: unknown, map: (device: unknown) => unknown): unknown {
+  const interfaces = (value as Config | null)?.interfaces as unknown;
+  if (typeof interfaces !== 'object' || interfaces === null || Array.isArray(interfaces)) return value;
+  const mapped = Object.entries(interfaces).map(([name, iface]) => {
+    const given = iface as { device?: unknown } | null;
+    return [name, typeof given === 'object' && given !== null && 'device' in given ? { ...given, device: map(given.device) } : given];
+  });
+  return { ...(value as object), interfaces: Object.fromEntries(mapped) as unknown };
+}
+
+const isDevice = (value: unknown): value is Device => typeof (value as Device | null)?.transmit === 'function';

@@ -1,0 +1,118 @@
+import { type Prefix, parsePrefix } from '../base/address.js';
+import type { DeviceSpec } from '../hyper/hypercalls.js';
+import { Addr } from '../api/addr.js';
+import { interfaceNamed, Link } from '../api/link.js';
+import type { Config, InterfaceConfig } from './config.js';
+import { deviceSchema } from './devices.js';
+import { placeOf, type Schema, wrong } from './schema.js';
+import { orThere, reversed, type Section, type Step, type Target } from './section.js';
+
+const schema: Schema = {
+  type: 'object',
+  description: 'Interfaces by name.',
+  propertyNames: { type: 'string', pattern: '^(?!lo$)[A-Za-z][A-Za-z0-9._-]{0,14}$', description: "a name of at most 15 letters, digits, dots, dashes and underscores that begins with a letter and is not 'lo'" },
+  additionalProperties: {
+    type: 'object',
+    properties: {
+      device: deviceSchema,
+      addresses: { type: 'array', items: { type: 'string' }, description: 'Addresses with their prefix lengths: 10.0.0.2/24.' },
+      mtu: { type: 'integer', minimum: 68, maximum: 65_535, description: "Default: the device's." },
+      vrf: { type: 'integer', minimum: 0, maximum: 65_535, description: 'The network it belongs to: those of one know nothing of another. Default 0.' },
+      up: { type: 'boolean', description: 'Default true.' },
+    },
+    required: ['device'],
+    additionalProperties: false,
+  },
+};
+
+/** Interfaces with their devices and addresses. */
+export const interfaces: Section<'interfaces'> = {
+  key: 'interfaces',
+  schema,
+  check({ interfaces: all = {} }) {
+    for (const [name, { addresses = [] }] of Object.entries(all)) {
+      const seen = new Set<string>();
+      for (const [i, text] of addresses.entries()) {
+        const place = `${placeOf('interfaces', name)}.addresses[${i}]`;
+        const prefix = parsePrefix(text);
+        if (prefix === null || !text.includes('/')) wrong(place, `'${text}' is to be an address with its prefix length, such as 10.0.0.2/24`);
+        const { address } = prefix;
+        if (address.isMulticast || address.isUnspecified || address.isLimitedBroadcast) wrong(place, `'${text}' is an address no interface can have`);
+        if (seen.has(address.toString())) wrong(place, `'${text}' is there twice`);
+        seen.add(address.toString());
+      }
+    }
+  },
+  difference(before, after) {
+    const old = placed(before);
+    const now = placed(after);
+    const fresh = replaced(before, after);
+    const remove = [...old.values()].flatMap((a) => {
+      const b = fresh.has(a.name) ? undefined : now.get(a.name);
+      const steps = addressing(a, b).map(reversed);
+      return fresh.has(a.name) ? [...settings(a).map(reversed), ...steps, reversed(opening(a))] : steps;
+    });
+    const add = [...now.values()].flatMap((b) => {
+      const a = fresh.has(b.name) ? undefined : old.get(b.name);
+      return [...(fresh.has(b.name) ? [opening(b)] : []), ...addressing(b, a), ...settings(b, a)];
+    });
+    return { remove, add };
+  },
+};
+
+/** Names of interfaces that go away or come anew: what hangs from them goes and comes with them. */
+export function replaced(before: Config, after: Config): ReadonlySet<string> {
+  const old = placed(before);
+  const now = placed(after);
+  return new Set([...old.keys(), ...now.keys()].filter((name) => !old.has(name) || !now.has(name) || !sameDevice(old.get(name) as Placed, now.get(name) as Placed)));
+}
+
+interface Placed extends InterfaceConfig {
+  readonly name: string;
+}
+
+const placed = ({ interfaces: all = {} }: Config): Map<string, Placed> => new Map(Object.entries(all).map(([name, iface]) => [name, { name, ...iface }]));
+
+function sameDevice(a: Placed, b: Placed): boolean {
+  if ((a.vrf ?? 0) !== (b.vrf ?? 0)) return false;
+  const [x, y] = [a.device as DeviceSpec, b.device as DeviceSpec];
+  const keys = new Set([...Object.keys(x), ...Object.keys(y)]);
+  return [...keys].every((key) => x[key] === y[key] || (!isObjectOf(x[key]) && JSON.stringify(x[key]) === JSON.stringify(y[key])));
+}
+
+/** A program's own object: same when it is the same one. Lists and plain objects of a file are compared by what they say. */
+const isObjectOf = (value: unknown): boolean => typeof value === 'object' && value !== null && ![Object.prototype, Array.prototype].includes(Object.getPrototypeOf(value));
+
+function opening({ name, device, vrf = 0 }: Placed): Step {
+  return {
+    place: `${placeOf('interfaces', name)}.device`,
+    run: ({ core }) => void core.addInterface(name, core.hyper.open(device as DeviceSpec), vrf),
+    undo: ({ core }) => core.removeInterface(interfaceNamed(core, name, 'link del')),
+  };
+}
+
+/** Steps that add the addresses of `a` which `b` does not have. */
+function addressing({ name: dev, addresses = [] }: Placed, b?: Placed): Step[] {
+  const added = addresses.map((text, i) => ({ text, place: `${placeOf('interfaces', dev)}.addresses[${i}]` }));
+  return added
+    .filter(({ text }) => !b?.addresses?.includes(text))
+    .map(({ text, place }) => ({
+      place,
+      run: ({ core }) => orThere(() => new Addr(core).add(text, { dev })),
+      undo: ({ core }) => void core.addresses.remove(interfaceNamed(core, dev, 'addr del'), (parsePrefix(text) as Prefix).address),
+    }));
+}
+
+/** Steps from the settings of `b`, or the defaults, to those of `a`. */
+function settings(a: Placed, b?: Placed): Step[] {
+  const place = placeOf('interfaces', a.name);
+  const mtu = (octets: number | undefined) => ({ core }: Target) => {
+    const most = interfaceNamed(core, a.name, 'link set').device?.mtu;
+    if (octets !== undefined || most !== undefined) new Link(core).set(a.name, { mtu: octets ?? (most as number) });
+  };
+  const up = (fact = true) => ({ core }: Target) => new Link(core).set(a.name, { up: fact });
+  return [
+    ...(a.mtu === b?.mtu ? [] : [{ place: `${place}.mtu`, run: mtu(a.mtu), undo: mtu(b?.mtu) }]),
+    ...((a.up ?? true) === (b?.up ?? true) ? [] : [{ place: `${place}.up`, run: up(a.up), undo: up(b?.up) }]),
+  ];
+}

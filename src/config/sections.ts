@@ -1,0 +1,10 @@
+import type { Config } from './config.js';
+import { interfaces } from './interfaces.js';
+import { neighbors } from './neighbors.js';
+import { routes } from './routes.js';
+import type { Section } from './section.js';
+import { services } from './services.js';
+import { sysctl } from './sysctl.js';
+
+/** All sections in the order they are built up: what stands later may need what stands before. */
+export const sections: readonly Section<keyof Config>[] = [sysctl, interfaces, neighbors, routes, services];

@@ -1,0 +1,66 @@
+import type { ServiceName, ServiceSpecs } from '../services/services.js';
+import type { Config } from './config.js';
+import { replaced } from './interfaces.js';
+import { hint, placeOf, type Schema, wrong } from './schema.js';
+import { changes, reversed, type Section, type Step } from './section.js';
+
+const names: Schema = { type: 'array', items: { type: 'string' }, minItems: 1, description: 'Interfaces it listens on. Default: all.' };
+const port = (standard: number): Schema => ({ type: 'integer', minimum: 1, maximum: 65_535, description: `Default ${standard}.` });
+
+/** True for the defaults, or an object. */
+const service = (description: string, properties: Readonly<Record<string, Schema>>): Schema => ({
+  description,
+  anyOf: [{ type: 'boolean' }, { type: 'object', properties: { interfaces: names, ...properties }, additionalProperties: false }],
+});
+
+const rate: Schema = { type: 'integer', minimum: 1, maximum: 10_000_000, description: 'UDP answers a second. Default 10,000.' };
+
+/** The services every stack brings along, off unless named. */
+export const services: Section<'services'> = {
+  key: 'services',
+  schema: {
+    type: 'object',
+    description: 'Services every stack brings along; off unless named.',
+    properties: {
+      echo: service('RFC 862, TCP and UDP port 7: sends back what comes.', { rate }),
+      discard: service('RFC 863, TCP and UDP port 9: throws away what comes.', { rate }),
+      chargen: service('RFC 864, TCP and UDP port 19: sends characters.', { rate }),
+      http: service('The status page, its JSON and metrics, and a bulk source and sink. Read only.', { port: port(80) }),
+    },
+    additionalProperties: false,
+  },
+  check({ services: all = {}, interfaces = {} }) {
+    for (const [name, spec] of Object.entries(all)) {
+      const listed = typeof spec === 'object' ? ((spec as { interfaces?: readonly string[] }).interfaces ?? []) : [];
+      const known = ['lo', ...Object.keys(interfaces)];
+      for (const [i, iface] of listed.entries()) {
+        if (!known.includes(iface)) wrong(`${placeOf('services', name)}.interfaces[${i}]`, `'${iface}' is no interface${hint(iface, known)}`);
+      }
+    }
+  },
+  difference(before, after) {
+    const fresh = replaced(before, after);
+    const same = (a: Placed, b: Placed): boolean => JSON.stringify(a) === JSON.stringify(b) && !listedIn(a).some((name) => fresh.has(name));
+    return changes(wanted(before), wanted(after), (s) => reversed(starting(s)), starting, same);
+  },
+};
+
+interface Placed {
+  readonly name: ServiceName;
+  readonly spec: ServiceSpecs[ServiceName];
+}
+
+const listedIn = ({ spec }: Placed): readonly string[] => (typeof spec === 'object' ? (spec.interfaces ?? []) : []);
+
+function wanted({ services: all = {} }: Config): Map<string, Placed> {
+  const on = Object.entries(all).filter(([, spec]) => spec !== false && spec !== undefined);
+  return new Map(on.map(([name, spec]) => [name, { name: name as ServiceName, spec }]));
+}
+
+function starting({ name, spec = true }: Placed): Step {
+  return {
+    place: placeOf('services', name),
+    run: ({ services: running }) => running.start(name, spec),
+    undo: ({ services: running }) => running.stop(name),
+  };
+}

@@ -1,0 +1,52 @@
+import { NetError } from '../base/errors.js';
+import type { Stack } from '../net/stack.js';
+import { type HttpSpec, statusServer } from './http-status.js';
+import { chargen, discard, echo, type Running, type SmallServiceSpec } from './small.js';
+
+/** Services by name; true is an empty object, false the same as leaving it out. */
+export interface ServiceSpecs {
+  readonly echo?: boolean | SmallServiceSpec;
+  readonly discard?: boolean | SmallServiceSpec;
+  readonly chargen?: boolean | SmallServiceSpec;
+  readonly http?: boolean | HttpSpec;
+}
+
+export type ServiceName = keyof ServiceSpecs;
+
+type Starter<K extends ServiceName> = (core: Stack, spec: Exclude<ServiceSpecs[K], boolean | undefined>) => Running;
+
+/** One line for each service. */
+const starters: { readonly [K in ServiceName]-?: Starter<K> } = { echo, discard, chargen, http: statusServer };
+
+/** The services of one stack. Off unless started. */
+export class Services {
+  private readonly core: Stack;
+  private readonly running = new Map<ServiceName, Running>();
+
+  constructor(core: Stack) {
+    this.core = core;
+  }
+
+  /** Starts one. NetError EALREADY when it runs, EADDRINUSE when its port is taken. */
+  start<K extends ServiceName>(name: K, spec: Exclude<ServiceSpecs[K], undefined> | true = true): void {
+    if (this.running.has(name)) throw new NetError('EALREADY', 'service start', name);
+    if (spec === false) return;
+    const starter = starters[name] as Starter<ServiceName>;
+    this.running.set(name, starter(this.core, spec === true ? {} : spec));
+  }
+
+  /** Stops one if it runs; its connections are reset. */
+  stop(name: ServiceName): void {
+    this.running.get(name)?.close();
+    this.running.delete(name);
+  }
+
+  /** Names of those that run. */
+  get names(): ServiceName[] {
+    return [...this.running.keys()];
+  }
+
+  close(): void {
+    for (const name of this.names) this.stop(name);
+  }
+}
