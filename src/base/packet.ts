@@ -97,6 +97,10 @@ export class Packet {
   time = 0;
   /** SPI of the SA it came out of, 0 for clear packets. */
   spi = 0;
+  /** The connection that tracking found for it (net/filter), null while untracked. */
+  track: unknown = null;
+  /** Tracking's word on it: TrackState of net/filter. */
+  trackState = 0;
   /** Chains packets in one bounded queue. */
   next: Packet | null = null;
   /** False while it lies in the pool. */
@@ -164,6 +168,10 @@ export const PacketFlag = {
   Forwarded: 128,
   /** Router alert (RFC 2113, 2711). */
   RouterAlert: 256,
+  /** It carried an IPv6 fragment header, even one alone: neighbour discovery believes none such (RFC 6980). */
+  Fragmented: 512,
+  /** Sealed by IPsec, or exempt from it: the outbound policy has been applied. */
+  Protected: 1024,
 } as const;
 
 /** Free descriptors of one stack. Grows on demand to `max`; past that `take` gives null. */
@@ -208,6 +216,8 @@ export class PacketPool {
     p.gsoSize = 0;
     p.time = 0;
     p.spi = 0;
+    p.track = null;
+    p.trackState = 0;
     p.next = null;
     p.live = true;
     return p;
@@ -278,6 +288,8 @@ export function copyDescriptor(to: Packet, from: Packet): void {
   to.gsoSize = from.gsoSize;
   to.time = from.time;
   to.spi = from.spi;
+  to.track = from.track;
+  to.trackState = from.trackState;
 }
 
 /** Writes all octets from head on, pieces included, to `target` at `at`. The target must have `packet.length` octets from there. */

@@ -1,4 +1,5 @@
 import { ConfigError } from '../base/errors.js';
+import { filterSysctls } from './filter/sysctl.js';
 import { ipSysctls } from './ip/sysctl.js';
 import { linkSysctls } from './link/sysctl.js';
 import { profiles, type ProfileName } from './profiles.js';
@@ -7,7 +8,7 @@ import { stackSysctls } from './stack-sysctl.js';
 import { tcpSysctls } from './tcp/sysctl.js';
 
 /** The one table of tunables: configuration, API, command, JSON Schema and docs/sysctl.md are made from it. */
-export const sysctls = { ...stackSysctls, ...linkSysctls, ...ipSysctls, ...tcpSysctls } as const;
+export const sysctls = { ...stackSysctls, ...linkSysctls, ...ipSysctls, ...filterSysctls, ...tcpSysctls } as const;
 
 export type SysctlName = keyof typeof sysctls;
 

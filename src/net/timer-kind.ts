@@ -18,6 +18,8 @@ export const TimerKind = {
   // 300: IP
   Reassembly: 300,
   PathMtu: 301,
+  // 700: filter
+  Tracking: 700,
   // 400: applications and services, with a callback
   Callback: 400,
   // 500: IPv6 and groups; the owner has `expire`
@@ -29,6 +31,10 @@ export const TimerKind = {
   Learned: 505,
   Membership: 506,
   Answer: 507,
+  // 600: IPsec and IKE; the owner has `expire`
+  SaLifetime: 600,
+  Ike: 601,
+  NatKeepalive: 602,
 } as const;
 
 /** The component of a kind: 1 TCP, 2 link, 3 IP, 4 applications, 5 IPv6, 6 IPsec, 7 filter. */
