@@ -7,6 +7,7 @@ import type { Timer } from '../base/timer-wheel.js';
 import type { Device, Hypercalls } from '../hyper/hypercalls.js';
 import { Unreachable } from '../wire/icmpv4.js';
 import { Context } from './context.js';
+import { Filter, rejectCode4 } from './filter/filter.js';
 import { Interface, type InterfaceAddress } from './interface.js';
 import { Interfaces } from './interfaces.js';
 import { Addresses } from './ip/addresses.js';
@@ -19,6 +20,7 @@ import { fragmentFormat4 } from './ipv4/fragments.js';
 import { Icmp4 } from './ipv4/icmp.js';
 import { Ipv4 } from './ipv4/ipv4.js';
 import { Output4 } from './ipv4/output.js';
+import { Ipsec } from './ipsec/ipsec.js';
 import { Arp } from './link/arp.js';
 import { Demux, Ethernet, IpLink } from './link/link.js';
 import { type Neighbor, NeighborTable } from './link/neighbor.js';
@@ -59,6 +61,8 @@ export class Stack {
   readonly udp: Udp;
   readonly tcp: Tcp;
   readonly raw: Raw;
+  readonly filter: Filter;
+  readonly ipsec: Ipsec;
   readonly reassembly4: Reassembly;
   state: 'running' | 'failed' | 'closed' = 'running';
   private readonly events: StackEvents;
@@ -92,6 +96,13 @@ export class Stack {
     this.udp.icmp4 = this.icmp4;
     this.tcp = new Tcp(ctx, this.ip);
     this.raw = new Raw(ctx, this.ip);
+    this.filter = new Filter(ctx, this.ip, {
+      reassembly4: this.reassembly4,
+      route4: (iface, packet) => this.ipv4.route(iface, packet),
+      unreachable: (packet, port) => this.icmp4.unreachable(packet, rejectCode4(port), 0),
+      reset: (packet) => this.tcp.reject(packet),
+    });
+    this.ipsec = new Ipsec(ctx, this.ip, this.demux, () => ({ v4: this.icmp4, v6: null }));
     this.addresses.add(lo, { address: v4(0x7f000001), length: 8 }, 'loopback');
     hyper.attach(() => this.poll());
   }
@@ -131,29 +142,24 @@ export class Stack {
       if (iface.device === null || !iface.up) continue;
       for (let round = 0; ; round++) {
         const n = iface.device.receive(ctx.pool, batch, max);
-        for (let i = 0; i < n; i++) this.received(iface, batch[i] as Packet);
+        for (let i = 0; i < n; i++) iface.input(batch[i] as Packet);
+        this.ipsec.inbound.run(); // the open stage: survivors go on now
         if (n < max) break;
         if (round + 1 === INGRESS_ROUNDS) {
           more = true;
           break;
         }
         this.tcp.egress(); // ACKs between batches keep the sender going
+        this.ipsec.egress(this.interfaces);
         iface.flush();
       }
     }
     return more;
   }
 
-  private received(iface: Interface, packet: Packet): void {
-    iface.rxPackets++;
-    iface.rxOctets += packet.tail - packet.head;
-    packet.inIndex = iface.index;
-    if (this.ctx.observer.rx !== null) this.ctx.observer.rx(iface, packet);
-    iface.link.input(iface, packet);
-  }
-
   private egress(): void {
     this.tcp.egress();
+    this.ipsec.egress(this.interfaces);
     for (const iface of this.interfaces) iface.flush();
   }
 
@@ -169,7 +175,7 @@ export class Stack {
       case 3:
         (timer.owner as { owner: Reassembly | PathMtu }).owner.expire(timer);
         return;
-      default:
+      default: // each owner is a component of its own
         (timer.owner as { expire(timer: Timer): void }).expire(timer);
     }
   }
@@ -254,6 +260,7 @@ export class Stack {
   /** An assertion failed: sockets get an error, devices close, nothing of the stack runs again. */
   private fail(error: AssertionError): void {
     this.state = 'failed';
+    this.ctx.failure = error;
     this.events.failed(error);
     this.end(Errno.EIO);
   }
@@ -266,17 +273,20 @@ export class Stack {
     if (!failed) {
       this.ctx.polling = true;
       this.tcp.close();
-      for (const iface of this.interfaces) iface.flush();
+      this.egress();
       this.ctx.polling = false;
     }
     this.end(Errno.ECANCELED);
   }
 
   private end(errno: number): void {
+    this.ctx.ended = errno;
     this.tcp.fail(errno);
     this.udp.fail(errno);
     this.raw.fail(errno);
     this.loopback.purge();
+    this.ipsec.close();
+    this.filter.purge();
     this.reassembly4.purge();
     this.ip.pathMtu.purge();
     for (const iface of this.interfaces) if (iface !== this.ip.loopback) this.removeInterface(iface);

@@ -1,6 +1,6 @@
 import { Address, anyV4, anyV6 } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
-import { Errno } from '../../base/errors.js';
+import { Errno, type NetError } from '../../base/errors.js';
 import type { Packet } from '../../base/packet.js';
 import { type Seq, seqGt } from '../../base/sequence.js';
 import type { Micros } from '../../base/time.js';
@@ -10,6 +10,7 @@ import { Protocol } from '../../wire/protocol.js';
 import { TcpOptions } from '../../wire/tcp-options.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
+import type { Interface } from '../interface.js';
 import { Flow, type Path } from '../ip/path.js';
 import type { IcmpError, Ip, Transport } from '../ip/service.js';
 import { TcpSocket } from '../socket/tcp-socket.js';
@@ -102,6 +103,13 @@ export class Tcp implements Transport {
     const reason = this.dispatch(packet);
     if (reason !== 0) ctx.drop(packet, reason);
     else packet.release();
+  }
+
+  /** Answers a packet that a filter rejects with a RST, as if nobody listened. The packet stays the caller's. */
+  reject(packet: Packet): void {
+    packet.head = packet.transport;
+    if (this.seg.read(packet) === 0) refuse(this, packet, this.seg);
+    packet.head = packet.network;
   }
 
   /** Egress: every connection marked dirty sends what it now may. */
@@ -523,6 +531,14 @@ export class Tcp implements Transport {
     for (const listener of this.listeners.all()) listener.socket.fail(errno);
     for (const tcb of this.connections()) this.finish(tcb, errno);
     this.clear();
+  }
+
+  /** Connections over a device that died get its error; nothing is sent, as nothing could be. */
+  interfaceDied(iface: Interface, error: NetError): void {
+    for (const tcb of this.connections()) {
+      const uses = tcb.path?.iface === iface || iface.addresses.some((a) => a.address.equals(tcb.local));
+      if (uses) this.finish(tcb, -error.errno);
+    }
   }
 
   /** Ends everything: connections are reset, as the peers will otherwise learn only by timeouts. */
