@@ -7,7 +7,7 @@ import type { Page } from '../base/page.js';
 export interface Crypto {
   /** Keys made ready for a batch; null when the host lacks an algorithm or a length is not its. The keys are copied; the caller may zero them. */
   transform(spec: TransformSpec): Transform | null;
-  /** Encrypts jobs[0..count) where they stand and writes their tags. Jobs of one batch may have different keys and do not overlap. */
+  /** Encrypts jobs[0..count) where they stand, writes their tags and sets Job.Ok. Jobs of one batch may have different keys and do not overlap. */
   seal(batch: CryptoBatch): void;
   /** Checks and decrypts where they stand; sets Job.Ok. What a job with a wrong tag leaves in its range is undefined. */
   open(batch: CryptoBatch): void;
@@ -61,7 +61,7 @@ export const Job = {
   Aad: 6,
   AadLength: 7,
   SuffixLength: 8,
-  /** Out: 1 when the tag was right. */
+  /** Out: 1 when it was sealed, or the tag was right. */
   Ok: 9,
 } as const;
 

@@ -2,7 +2,17 @@
 import { createCipheriv, createHash, createHmac } from 'node:crypto';
 import { Page } from '../base/page.js';
 import { blockMac } from './block-mac.js';
-import { type Crypto, type CryptoBatch, type HashAlgorithm, Job, JOB_WORDS, type MacAlgorithm, type MacContext, type Transform, type TransformSpec } from './crypto.js';
+import {
+  type Crypto,
+  type CryptoBatch,
+  type HashAlgorithm,
+  JOB_WORDS,
+  Job,
+  type MacAlgorithm,
+  type MacContext,
+  type Transform,
+  type TransformSpec,
+} from './crypto.js';
 import type { NativeCrypto } from './native.js';
 import { type NodeTransform, nodeTransform } from './node-transform.js';
 import { publicKeyWork } from './public-key.js';
@@ -32,12 +42,17 @@ const slowTransform = (spec: TransformSpec): NodeTransform | null => {
 const plain: Pick<Crypto, 'transform' | 'seal' | 'open'> = {
   transform: slowTransform,
   seal(batch) {
-    for (let i = 0; i < batch.count; i++) (batch.transforms[i] as NodeTransform).seal(batch, i);
+    for (let i = 0; i < batch.count; i++) sealOne(batch, i);
   },
   open(batch) {
     for (let i = 0; i < batch.count; i++) openOne(batch, i);
   },
 };
+
+function sealOne(batch: CryptoBatch, i: number): void {
+  (batch.transforms[i] as NodeTransform).seal(batch, i);
+  batch.words[i * JOB_WORDS + Job.Ok] = 1;
+}
 
 function openOne(batch: CryptoBatch, i: number): void {
   batch.words[i * JOB_WORDS + Job.Ok] = (batch.transforms[i] as NodeTransform).open(batch, i) ? 1 : 0;
@@ -62,7 +77,7 @@ class NativeBatches {
     const slow = this.prepare(batch);
     this.native.seal(batch.words, batch.count, this.handle(batch.scratch));
     if (!slow) return;
-    for (let i = 0; i < batch.count; i++) if ((batch.transforms[i] as Transform).id < 0) (batch.transforms[i] as NodeTransform).seal(batch, i);
+    for (let i = 0; i < batch.count; i++) if ((batch.transforms[i] as Transform).id < 0) sealOne(batch, i);
   }
 
   open(batch: CryptoBatch): void {

@@ -1,6 +1,6 @@
 /** CryptoBatch by node:crypto, one packet at a time: where the addon is missing, or lacks a MAC. A packet costs some 7 µs. */
 import { type CipherCCM, type CipherCCMTypes, createCipheriv, createDecipheriv, type DecipherCCM, timingSafeEqual } from 'node:crypto';
-import { type CryptoBatch, Job, JOB_WORDS, type MacContext, type Transform, type TransformSpec } from './crypto.js';
+import { type CryptoBatch, JOB_WORDS, Job, type MacContext, type Transform, type TransformSpec } from './crypto.js';
 
 const NONCE_LEN = 12;
 /** RFC 4309 §4. */

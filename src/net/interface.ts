@@ -120,6 +120,15 @@ export class Interface {
     return (offloads & Offload.Uso) !== 0;
   }
 
+  /** A frame that came in on it, head at its first octet. Owns the packet. */
+  input(packet: Packet): void {
+    this.rxPackets++;
+    this.rxOctets += packet.tail - packet.head;
+    packet.inIndex = this.index;
+    if (this.ctx.observer.rx !== null) this.ctx.observer.rx(this, packet);
+    this.link.input(this, packet);
+  }
+
   /** A complete frame for the device. Big frames and unfinished checksums are made plain here when the device wants it. Owns the packet. */
   transmit(packet: Packet): void {
     if (!this.running) {

@@ -21,6 +21,7 @@ import { Icmp4 } from './ipv4/icmp.js';
 import { Ipv4 } from './ipv4/ipv4.js';
 import { Output4 } from './ipv4/output.js';
 import { Ipsec } from './ipsec/ipsec.js';
+import { Ipsec } from './ipsec/ipsec.js';
 import { Arp } from './link/arp.js';
 import { Demux, Ethernet, IpLink } from './link/link.js';
 import { type Neighbor, NeighborTable } from './link/neighbor.js';
@@ -61,6 +62,7 @@ export class Stack {
   readonly udp: Udp;
   readonly tcp: Tcp;
   readonly raw: Raw;
+  readonly ipsec: Ipsec;
   readonly filter: Filter;
   readonly ipsec: Ipsec;
   readonly reassembly4: Reassembly;
@@ -96,6 +98,7 @@ export class Stack {
     this.udp.icmp4 = this.icmp4;
     this.tcp = new Tcp(ctx, this.ip);
     this.raw = new Raw(ctx, this.ip);
+    this.ipsec = new Ipsec(ctx, this.ip, this.demux, () => ({ v4: this.icmp4, v6: null }));
     this.filter = new Filter(ctx, this.ip, {
       reassembly4: this.reassembly4,
       route4: (iface, packet) => this.ipv4.route(iface, packet),
@@ -150,6 +153,7 @@ export class Stack {
           break;
         }
         this.tcp.egress(); // ACKs between batches keep the sender going
+        this.ipsec.egress(this.interfaces);
         this.ipsec.egress(this.interfaces);
         iface.flush();
       }
@@ -285,6 +289,7 @@ export class Stack {
     this.udp.fail(errno);
     this.raw.fail(errno);
     this.loopback.purge();
+    this.ipsec.close();
     this.ipsec.close();
     this.filter.purge();
     this.reassembly4.purge();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { parseAddress, parsePrefix, type Address, type Prefix } from '#src/base/address.js';
 import { seconds, type Micros } from '#src/base/time.js';
+import type { Crypto } from '#src/hyper/crypto.js';
 import { type MemoryDevice, type MemoryLinkOptions, memoryHub } from '#src/hyper/memory-link.js';
 import { VirtualClock, VirtualHost } from '#src/hyper/virtual-host.js';
 import type { Interface } from '#src/net/interface.js';
@@ -36,11 +37,13 @@ export interface NetOptions {
   readonly link?: MemoryLinkOptions;
   readonly sysctl?: Readonly<Record<string, unknown>>;
   readonly seed?: number;
+  /** Default: a host without algorithms. */
+  readonly crypto?: Crypto;
 }
 
 /** A stack of its own on a clock, without interfaces. */
 export function lone(clock: VirtualClock, name: string, options: NetOptions = {}, seed = 1): { stack: Stack; host: VirtualHost; events: string[] } {
-  const host = new VirtualHost({ clock, seed });
+  const host = new VirtualHost({ clock, seed, ...(options.crypto === undefined ? {} : { crypto: options.crypto }) });
   const events: string[] = [];
   const stack = new Stack(name, host, new Sysctl('linux', options.sysctl), {
     failed: (error) => events.push(`failed: ${error.message}`),

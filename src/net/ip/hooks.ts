@@ -1,5 +1,6 @@
 import type { Packet } from '../../base/packet.js';
 import type { Interface } from '../interface.js';
+import type { Flow } from './path.js';
 
 /** A look at a packet on its way: true lets it go on; false means the hook has taken it over and ended or kept it. */
 export type Hook = (packet: Packet, input: Interface | null, output: Interface | null) => boolean;
@@ -15,4 +16,6 @@ export class Hooks {
   protect: Hook | null = null;
   /** RFC 4301 §5.2: before local delivery and before forwarding, for clear packets too. */
   verify: Hook | null = null;
+  /** The longest packet of a flow that still fits `mtu` when it has been protected. RFC 4301 §8. */
+  room: ((flow: Flow, output: Interface, mtu: number) => number) | null = null;
 }

@@ -34,6 +34,11 @@ export class Output4 implements FamilyOutput {
   }
 
   output(packet: Packet, path: Path): void {
+    this.header(packet, path);
+    this.depart(packet, path);
+  }
+
+  header(packet: Packet, _path: Path): void {
     const at = packet.push(wire.HEADER_LEN);
     packet.network = at;
     packet.transport = at + wire.HEADER_LEN;
@@ -45,6 +50,9 @@ export class Output4 implements FamilyOutput {
     const { source, destination } = packet;
     wire.put(packet.view, at, packet.trafficClass, packet.length & 0xffff, id, df ? wire.Flag.DontFragment : 0, packet.ttl, packet.protocol, source.w3, destination.w3);
     this.ctx.counters.count(Counter.IpOutRequests);
+  }
+
+  depart(packet: Packet, path: Path): void {
     const { hooks } = this.ip;
     packet.outIndex = path.iface.index;
     if (hooks.output !== null && !hooks.output(packet, null, path.iface)) return;
@@ -57,6 +65,10 @@ export class Output4 implements FamilyOutput {
     packet.outIndex = path.iface.index;
     if (hooks.postrouting !== null && !hooks.postrouting(packet, null, path.iface)) return;
     if (hooks.protect !== null && !hooks.protect(packet, null, path.iface)) return;
+    this.leave(packet, path);
+  }
+
+  leave(packet: Packet, path: Path): void {
     if (path.local) {
       this.loopback.output(packet);
       return;

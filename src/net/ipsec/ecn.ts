@@ -1,0 +1,14 @@
+/** Traffic classes across a tunnel: RFC 6040, and RFC 4301 §5.1.2.1 for DSCP. */
+
+const Ecn = { NotEct: 0, Ect1: 1, Ect0: 2, Ce: 3 } as const;
+
+/** The outer traffic class: ECN is copied (RFC 6040 §4.1, normal mode), DSCP when the SA says so. */
+export const outerClass = (inner: number, copyDscp: boolean): number => (copyDscp ? inner : inner & 3);
+
+/** The inner traffic class after decapsulation, or −1: the packet is to be dropped. RFC 6040 §4.2, figure 4. */
+export function innerClass(inner: number, outer: number): number {
+  const ecn = outer & 3;
+  if (ecn === Ecn.Ce) return (inner & 3) === Ecn.NotEct ? -1 : inner | Ecn.Ce;
+  if (ecn === Ecn.Ect1 && (inner & 3) === Ecn.Ect0) return (inner & ~3) | Ecn.Ect1;
+  return inner;
+}
