@@ -34,6 +34,9 @@ typedef struct {
   struct port **ports;
   int ports_room;
   struct timer *timers;
+  uv_handle_t *timer_poll; /* of the one timerfd of all timers; NULL without timers */
+  int timer_fd;
+  double armed; /* what it is set for, INFINITY for nothing */
   struct transform **transforms;
   int transforms_room;
   int handles; /* libuv handles not closed yet */

@@ -270,11 +270,14 @@ export class PortDevice implements Device {
     const { context, events } = this;
     if (events === null) return;
     context.enter();
-    if (event & PortEvent.Readable) events.readable();
-    if (event & PortEvent.Writable) events.writable();
-    if (event & PortEvent.Link) this.onLink(a === 1, b, events);
-    if (event & PortEvent.Dead) this.fail(a);
-    context.leave();
+    try {
+      if (event & PortEvent.Readable) events.readable();
+      if (event & PortEvent.Writable) events.writable();
+      if (event & PortEvent.Link) this.onLink(a === 1, b, events);
+      if (event & PortEvent.Dead) this.fail(a);
+    } finally {
+      context.leave();
+    }
   }
 
   private onLink(up: boolean, mtu: number, events: DeviceEvents): void {

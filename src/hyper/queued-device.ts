@@ -102,8 +102,11 @@ export abstract class QueuedDevice implements Device {
   protected tell(what: (events: DeviceEvents) => void): void {
     if (this.events === null) return;
     this.context?.enter();
-    what(this.events);
-    this.context?.leave();
+    try {
+      what(this.events);
+    } finally {
+      this.context?.leave();
+    }
   }
 
   protected failed(error: NetError): void {
