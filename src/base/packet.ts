@@ -168,8 +168,6 @@ export const PacketFlag = {
   Forwarded: 128,
   /** Router alert (RFC 2113, 2711). */
   RouterAlert: 256,
-  /** Sealed by IPsec, or exempt from it: the outbound policy has been applied. */
-  Protected: 1024,
   /** It carried an IPv6 fragment header, even one alone: neighbour discovery believes none such (RFC 6980). */
   Fragmented: 512,
   /** Sealed by IPsec, or exempt from it: the outbound policy has been applied. */

@@ -1,3 +1,5 @@
+import type { AssertionError } from '../base/assert.js';
+import { Drop } from '../base/drops.js';
 import { BIG_SLOT, CHUNK, copyDescriptor, HEADROOM, type Packet, PacketPool, SMALL_SLOT } from '../base/packet.js';
 import { copyOctets } from '../base/page.js';
 import { Prng } from '../base/prng.js';
@@ -46,6 +48,10 @@ export class Context {
   readonly secret = new Int32Array(4);
   /** True inside poll, which runs all phases anyway; outside, whoever changes something asks hyper.soon for a poll. */
   polling = false;
+  /** Why the stack has ended, as errno: ECANCELED when it was closed, EIO when it failed. 0 while it runs. */
+  ended = 0;
+  /** The assertion it failed by. */
+  failure: AssertionError | null = null;
   /** True while applications are being told: the time has just been read. */
   private telling = false;
   private ready: Notified[] = [];
@@ -109,16 +115,21 @@ export class Context {
       this.drop(packet, reason);
       return null;
     }
-    const shift = copy.slot.start + HEADROOM - packet.link;
-    copyOctets(copy.slot.page, packet.link + shift, packet.slot.page, packet.link, length);
-    copyDescriptor(copy, packet);
-    copy.head += shift;
-    copy.tail += shift;
-    copy.link += shift;
-    if (copy.network >= 0) copy.network += shift;
-    if (copy.transport >= 0) copy.transport += shift;
-    copy.csumStart += shift;
-    packet.release();
+    moveTo(copy, packet, copy.slot.start + HEADROOM - packet.link, packet.link, length);
+    return copy;
+  }
+
+  /** Makes a packet's octets ours alone before they are written to: copied when a capture or a raw socket shares them. Null when there is no memory: it was dropped. */
+  unshare(packet: Packet): Packet | null {
+    if (packet.slot.refs === 1) return packet;
+    const start = packet.link < 0 ? packet.head : packet.link;
+    const length = packet.tail - start;
+    const copy = this.pool.from(HEADROOM + length > SMALL_SLOT ? this.big : this.slab);
+    if (copy === null) {
+      this.drop(packet, Drop.NoBuffer);
+      return null;
+    }
+    moveTo(copy, packet, copy.slot.start + HEADROOM - start, start, length);
     return copy;
   }
 
@@ -159,4 +170,17 @@ export class Context {
   get undelivered(): boolean {
     return this.ready.length > 0;
   }
+}
+
+/** Copies `length` octets from `start` on, and all that describes them, `shift` octets on in the slot of `copy`; ends `packet`. */
+function moveTo(copy: Packet, packet: Packet, shift: number, start: number, length: number): void {
+  copyOctets(copy.slot.page, start + shift, packet.slot.page, start, length);
+  copyDescriptor(copy, packet);
+  copy.head += shift;
+  copy.tail += shift;
+  if (copy.link >= 0) copy.link += shift;
+  if (copy.network >= 0) copy.network += shift;
+  if (copy.transport >= 0) copy.transport += shift;
+  copy.csumStart += shift;
+  packet.release();
 }

@@ -13,6 +13,9 @@ import type { NeighborTable } from './link/neighbor.js';
 /** Frames queued before a flush happens by itself: bounds what a long ingress phase pins. */
 const FLUSH_AT = 128;
 
+/** The longest IPv6 packet without jumbo payload (RFC 8200 §3): no router has told of a link MTU. */
+export const MTU6_MAX = 65_575;
+
 /** An address of an interface, with the prefix that is on-link. */
 export interface InterfaceAddress {
   readonly address: Address;
@@ -63,7 +66,7 @@ export class Interface {
   readonly mac: Uint8Array;
   mtu: number;
   /** Greatest IPv6 packet as routers tell (RFC 4861 §6.3.4); the lower of it and `mtu` counts. */
-  mtu6 = 65_575;
+  mtu6 = MTU6_MAX;
   /** Hop limit that routers tell hosts to use; 0: the tunable. */
   hopLimit = 0;
   readonly vrf: number;
@@ -140,7 +143,8 @@ export class Interface {
       this.segment(packet);
       return;
     }
-    if (packet.checksum === Checksum.Partial && packet.gsoType === Gso.None && ((this.device as Device).offloads & Offload.TxChecksum) === 0) finishChecksum(packet);
+    if (packet.checksum === Checksum.Partial && packet.gsoType === Gso.None && ((this.device as Device).offloads & Offload.TxChecksum) === 0)
+      finishChecksum(packet);
     this.enqueue(packet);
   }
 
@@ -176,6 +180,7 @@ export class Interface {
     this.txPackets++;
     this.txOctets += packet.length;
     if (this.ctx.observer.tx !== null) this.ctx.observer.tx(this, packet);
+    if (this.ctx.observer.sent !== null) this.ctx.observer.sent(this, packet);
     this.queue[this.queued++] = packet;
     if (this.queued >= FLUSH_AT) this.flush();
     else if (!this.ctx.polling) this.ctx.hyper.soon();

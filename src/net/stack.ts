@@ -13,6 +13,7 @@ import { Interfaces } from './interfaces.js';
 import { Addresses } from './ip/addresses.js';
 import { IpLayer } from './ip/ip.js';
 import { Loopback } from './ip/loopback.js';
+import { Multicast } from './ip/multicast.js';
 import type { PathMtu } from './ip/path-mtu.js';
 import { Reassembly } from './ip/reassembly.js';
 import { Forward4 } from './ipv4/forward.js';
@@ -21,10 +22,11 @@ import { Icmp4 } from './ipv4/icmp.js';
 import { Ipv4 } from './ipv4/ipv4.js';
 import { Output4 } from './ipv4/output.js';
 import { Ipsec } from './ipsec/ipsec.js';
-import { Ipsec } from './ipsec/ipsec.js';
+import { Family6 } from './ipv6/family.js';
 import { Arp } from './link/arp.js';
 import { Demux, Ethernet, IpLink } from './link/link.js';
 import { type Neighbor, NeighborTable } from './link/neighbor.js';
+import { Packets } from './raw/packets.js';
 import { Raw } from './raw/raw.js';
 import type { Sysctl } from './sysctl.js';
 import { Tcp } from './tcp/tcp.js';
@@ -59,10 +61,12 @@ export class Stack {
   readonly icmp4: Icmp4;
   readonly forward4: Forward4;
   readonly ipv4: Ipv4;
+  readonly multicast: Multicast;
+  readonly v6: Family6;
   readonly udp: Udp;
   readonly tcp: Tcp;
   readonly raw: Raw;
-  readonly ipsec: Ipsec;
+  readonly packets: Packets;
   readonly filter: Filter;
   readonly ipsec: Ipsec;
   readonly reassembly4: Reassembly;
@@ -94,11 +98,15 @@ export class Stack {
     this.ip.v4 = new Output4(ctx, this.ip, this.ethernet, this.loopback);
     this.demux.ipv4 = this.ipv4;
     this.demux.arp = this.arp;
+    this.multicast = new Multicast(ctx);
+    const { ip, ethernet, loopback, demux, addresses, multicast } = this;
+    this.v6 = new Family6({ ctx, ip, ethernet, loopback, demux, addresses, multicast, conflict: (address, mac) => events.conflict(address, mac) });
     this.udp = new Udp(ctx, this.ip);
     this.udp.icmp4 = this.icmp4;
+    this.udp.icmp6 = this.v6.icmp;
     this.tcp = new Tcp(ctx, this.ip);
     this.raw = new Raw(ctx, this.ip);
-    this.ipsec = new Ipsec(ctx, this.ip, this.demux, () => ({ v4: this.icmp4, v6: null }));
+    this.packets = new Packets(ctx, this.demux, this.interfaces);
     this.filter = new Filter(ctx, this.ip, {
       reassembly4: this.reassembly4,
       route4: (iface, packet) => this.ipv4.route(iface, packet),
@@ -154,7 +162,6 @@ export class Stack {
         }
         this.tcp.egress(); // ACKs between batches keep the sender going
         this.ipsec.egress(this.interfaces);
-        this.ipsec.egress(this.interfaces);
         iface.flush();
       }
     }
@@ -203,13 +210,15 @@ export class Stack {
     const iface = new Interface(ctx, this.interfaces.nextIndex, name, device, device.medium === 'ethernet' ? this.ethernet : this.ipLink, vrf);
     this.interfaces.add(iface);
     if (device.medium === 'ethernet') {
-      iface.neighbors = new NeighborTable(ctx, iface, this.arp, null, {
+      iface.neighbors = new NeighborTable(ctx, iface, this.arp, this.v6.nd, {
         resolved: (out, packet, neighbor) => this.ethernet.frame(out, packet, neighbor.macHigh, neighbor.macLow),
         forgotten: () => this.ip.routes.invalidate(),
+        reachability: (neighbor) => this.v6.reachability(iface, neighbor),
       });
     }
     this.startDevice(iface, device);
     this.ip.routes.invalidate();
+    this.v6.linkChanged(iface);
     return iface;
   }
 
@@ -218,7 +227,9 @@ export class Stack {
     iface.device = device;
     iface.error = null;
     const changed = (): void => {
+      this.ctx.touch();
       this.ip.routes.invalidate();
+      this.v6.linkChanged(iface);
       this.events.link(iface);
       this.hyper.soon();
     };
@@ -244,12 +255,14 @@ export class Stack {
 
   /** Takes an interface away with its addresses, routes and neighbours. */
   removeInterface(iface: Interface): void {
+    this.v6.forget(iface);
     for (const a of [...iface.addresses]) this.addresses.remove(iface, a.address);
     this.ip.routes.remove((r) => r.index === iface.index);
     iface.neighbors?.flush(true);
     iface.purge();
     iface.device?.close();
     iface.device = null;
+    this.multicast.forget(iface);
     this.interfaces.remove(iface);
     this.ip.routes.invalidate();
   }
@@ -257,7 +270,8 @@ export class Stack {
   addAddress(iface: Interface, prefix: Prefix, origin: InterfaceAddress['origin'] = 'static'): InterfaceAddress {
     this.ctx.touch();
     this.hyper.soon(); // for the timers it arms
-    const probe = prefix.address.isV4 && this.ctx.sysctl.v['net.ipv4.conf.all.arp_probe'] !== 0;
+    const v = this.ctx.sysctl.v;
+    const probe = prefix.address.isV4 ? v['net.ipv4.conf.all.arp_probe'] !== 0 : v['net.ipv6.conf.all.dad_transmits'] > 0;
     return this.addresses.add(iface, prefix, origin, probe);
   }
 
@@ -288,11 +302,12 @@ export class Stack {
     this.tcp.fail(errno);
     this.udp.fail(errno);
     this.raw.fail(errno);
+    this.packets.fail(errno);
     this.loopback.purge();
-    this.ipsec.close();
     this.ipsec.close();
     this.filter.purge();
     this.reassembly4.purge();
+    this.v6.purge();
     this.ip.pathMtu.purge();
     for (const iface of this.interfaces) if (iface !== this.ip.loopback) this.removeInterface(iface);
     this.ctx.deliver();

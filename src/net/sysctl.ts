@@ -1,6 +1,7 @@
 import { ConfigError } from '../base/errors.js';
 import { filterSysctls } from './filter/sysctl.js';
 import { ipSysctls } from './ip/sysctl.js';
+import { ipv6Sysctls } from './ipv6/sysctl.js';
 import { linkSysctls } from './link/sysctl.js';
 import { profiles, type ProfileName } from './profiles.js';
 import type { SysctlEntry, SysctlValue } from './sysctl-entry.js';
@@ -8,7 +9,7 @@ import { stackSysctls } from './stack-sysctl.js';
 import { tcpSysctls } from './tcp/sysctl.js';
 
 /** The one table of tunables: configuration, API, command, JSON Schema and docs/sysctl.md are made from it. */
-export const sysctls = { ...stackSysctls, ...linkSysctls, ...ipSysctls, ...filterSysctls, ...tcpSysctls } as const;
+export const sysctls = { ...stackSysctls, ...linkSysctls, ...ipSysctls, ...ipv6Sysctls, ...filterSysctls, ...tcpSysctls } as const;
 
 export type SysctlName = keyof typeof sysctls;
 

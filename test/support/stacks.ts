@@ -35,6 +35,7 @@ export interface Host {
 
 export interface NetOptions {
   readonly link?: MemoryLinkOptions;
+  /** IPv6 is off unless a test sets disable_ipv6 to 0: it speaks of its own accord. */
   readonly sysctl?: Readonly<Record<string, unknown>>;
   readonly seed?: number;
   /** Default: a host without algorithms. */
@@ -45,7 +46,7 @@ export interface NetOptions {
 export function lone(clock: VirtualClock, name: string, options: NetOptions = {}, seed = 1): { stack: Stack; host: VirtualHost; events: string[] } {
   const host = new VirtualHost({ clock, seed, ...(options.crypto === undefined ? {} : { crypto: options.crypto }) });
   const events: string[] = [];
-  const stack = new Stack(name, host, new Sysctl('linux', options.sysctl), {
+  const stack = new Stack(name, host, new Sysctl('linux', { 'net.ipv6.conf.all.disable_ipv6': 1, ...options.sysctl }), {
     failed: (error) => events.push(`failed: ${error.message}`),
     conflict: (a, mac) => events.push(`conflict: ${a.address} ${mac}`),
     link: (iface) => events.push(`link: ${iface.name} ${iface.running ? 'up' : 'down'}`),

@@ -69,12 +69,20 @@ export class Addresses {
     return true;
   }
 
+  /** An address became preferred or deprecated: paths choose their source anew. */
+  changed(): void {
+    this.ip.routes.invalidate();
+  }
+
   /** Takes the prefix's route away, unless another address has the same prefix: then it is that one's from now on. */
   private disconnect(entry: InterfaceAddress): void {
     const { iface, address, length } = entry;
     const bits = length + (address.isV4 ? 96 : 0);
-    this.ip.routes.remove((r) => r.protocol === 'kernel' && r.index === iface.index && r.length === length && r.gateway === null && samePrefix(r.prefix, address, bits));
-    const heir = iface.addresses.find((a) => a.onLink && a.length === length && a.address.isV4 === address.isV4 && samePrefix(a.address, address, bits));
+    const at = { family: address.isV4 ? (4 as const) : (6 as const), prefix: address, length, table: MAIN_TABLE, vrf: iface.vrf };
+    this.ip.routes.delete(at, (hop) => hop.protocol === 'kernel' && hop.index === iface.index && hop.gateway === null);
+    const heir = iface.addresses.find(
+      (a) => a.onLink && a.length === length && a.address.isV4 === address.isV4 && samePrefix(a.address, address, bits),
+    );
     if (heir !== undefined) this.connect(heir);
   }
 

@@ -137,7 +137,12 @@ export class Reassembly {
     const key = halfSipHash(this.ctx.secret, w, w.length);
     const found = this.datagrams.get(key);
     if (found !== undefined) {
-      const same = found.identification === id && found.vrf === vrf && found.protocol === packet.protocol && found.source.equals(s) && found.destination.equals(d);
+      const same =
+        found.identification === id &&
+        found.vrf === vrf &&
+        found.protocol === packet.protocol &&
+        found.source.equals(s) &&
+        found.destination.equals(d);
       if (same) return found;
       this.end(found, Drop.FragmentMemory);
     }

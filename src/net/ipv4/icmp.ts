@@ -101,7 +101,9 @@ export class Icmp4 implements Transport {
   }
 
   /** RFC 1122 §3.2.2.6. The request becomes the reply, its checksum changed by the type alone. */
-  private echo(packet: Packet): void {
+  private echo(given: Packet): void {
+    const packet = this.ctx.unshare(given); // a raw socket may hold the request
+    if (packet === null) return;
     const v = this.ctx.sysctl.v;
     const group = packet.destination.isMulticast || (packet.flags & PacketFlag.NetBroadcast) !== 0;
     if (v['net.ipv4.icmp_echo_ignore_all'] !== 0 || (group && v['net.ipv4.icmp_echo_ignore_broadcasts'] !== 0)) {
@@ -205,7 +207,12 @@ export class Icmp4 implements Transport {
   private redirectIn(packet: Packet): void {
     const v = this.ctx.sysctl.v;
     const inner = wire.quoted(packet.head);
-    if (this.redirect === null || v['net.ipv4.ip_forward'] !== 0 || v['net.ipv4.conf.all.accept_redirects'] === 0 || wire.code(packet.view, packet.head) > wire.Redirect.HostForTos) {
+    if (
+      this.redirect === null ||
+      v['net.ipv4.ip_forward'] !== 0 ||
+      v['net.ipv4.conf.all.accept_redirects'] === 0 ||
+      wire.code(packet.view, packet.head) > wire.Redirect.HostForTos
+    ) {
       this.ctx.drop(packet, Drop.IcmpErrorUnmatched);
       return;
     }

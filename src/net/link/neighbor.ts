@@ -44,8 +44,8 @@ export interface NeighborOwner {
   resolved(iface: Interface, packet: Packet, neighbor: Neighbor): void;
   /** An entry is gone: paths that keep it must be made anew. */
   forgotten(): void;
-  /** A router (`isRouter`) stopped answering, or was heard of again: RFC 4861 §6.3.6 chooses among routers by it. */
-  routerChanged(neighbor: Neighbor): void;
+  /** A neighbour stopped answering, or a router (`isRouter`) was heard of again: RFC 4861 §6.3.6, §7.3.3 choose another way by it. */
+  reachability(neighbor: Neighbor): void;
 }
 
 /** One entry. ARP and ND share it: ARP replies count as solicited advertisements (RFC 4861 §7.2.5). */
@@ -325,7 +325,6 @@ export class NeighborTable {
     for (const head of this.buckets) for (let n = head; n !== null; n = n.next) yield n;
   }
 
-  
   private unlink(n: Neighbor): void {
     const b = this.bucket(n.address);
     if (this.buckets[b] === n) this.buckets[b] = n.next;
@@ -362,14 +361,18 @@ export class NeighborTable {
 
   private enter(n: Neighbor, state: number): void {
     if (n.state === state) return;
-    assert((legal[n.state] as readonly number[]).includes(state), `neighbour: no edge from ${neighborStateNames[n.state]} to ${neighborStateNames[state]}`);
+    assert(
+      (legal[n.state] as readonly number[]).includes(state),
+      `neighbour: no edge from ${neighborStateNames[n.state]} to ${neighborStateNames[state]}`,
+    );
     const { observer } = this.ctx;
-    if (observer.state !== null) observer.state(`neighbour ${formatAddress(n.address)}`, neighborStateNames[n.state] as string, neighborStateNames[state] as string);
+    if (observer.state !== null)
+      observer.state(`neighbour ${formatAddress(n.address)}`, neighborStateNames[n.state] as string, neighborStateNames[state] as string);
     const usable = n.usable;
     if (n.state === NeighborState.Incomplete) this.unresolved--;
     if (state === NeighborState.Incomplete) this.unresolved++;
     n.state = state;
-    if (n.isRouter && n.usable !== usable) this.owner.routerChanged(n);
+    if (n.usable !== usable && (n.isRouter || !n.usable)) this.owner.reachability(n);
   }
 
   private bucket(address: Address): number {

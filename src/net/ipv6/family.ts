@@ -1,0 +1,213 @@
+import { Address } from '../../base/address.js';
+import { Drop } from '../../base/drops.js';
+import { Errno } from '../../base/errors.js';
+import type { Packet } from '../../base/packet.js';
+import { Unreachable } from '../../wire/icmpv6.js';
+import type { Context } from '../context.js';
+import { type Interface, type InterfaceAddress, MTU6_MAX } from '../interface.js';
+import type { Addresses } from '../ip/addresses.js';
+import type { IpLayer } from '../ip/ip.js';
+import type { Loopback } from '../ip/loopback.js';
+import type { Multicast } from '../ip/multicast.js';
+import { Flow } from '../ip/path.js';
+import { Reassembly } from '../ip/reassembly.js';
+import type { Demux, Ethernet } from '../link/link.js';
+import type { Neighbor } from '../link/neighbor.js';
+import { Advertisements } from './advertisements.js';
+import { Dad } from './dad.js';
+import { Forward6 } from './forward.js';
+import { fragmentFormat6 } from './fragments.js';
+import { Icmp6 } from './icmp.js';
+import { Ipv6 } from './ipv6.js';
+import { NameService } from './learned.js';
+import { Nd } from './nd.js';
+import { ALL_ROUTERS, NdSender } from './nd-sender.js';
+import { Output6 } from './output.js';
+import { Prefixes } from './prefixes.js';
+import { RedirectTable } from './redirects.js';
+import { Routers } from './routers.js';
+import { Slaac } from './slaac.js';
+import { RouterSolicitations } from './solicitation.js';
+import { SourceSelection } from './source-selection.js';
+
+/** Groups of routers besides ff02::2: RFC 4291 §2.8. */
+const ROUTER_GROUPS = [new Address(0xff010000, 0, 0, 2), ALL_ROUTERS, new Address(0xff050000, 0, 0, 2)];
+
+/** What IPv6 is built upon. */
+export interface Foundation {
+  readonly ctx: Context;
+  readonly ip: IpLayer;
+  readonly ethernet: Ethernet;
+  readonly loopback: Loopback;
+  readonly demux: Demux;
+  readonly addresses: Addresses;
+  readonly multicast: Multicast;
+  /** An address is used by another station too. */
+  conflict(address: InterfaceAddress, mac: string): void;
+}
+
+/** IPv6 whole: its parts, and what happens to them when links, addresses and roles change. */
+export class Family6 {
+  readonly icmp: Icmp6;
+  readonly forward: Forward6;
+  readonly input: Ipv6;
+  readonly reassembly: Reassembly;
+  readonly selection: SourceSelection;
+  readonly sender: NdSender;
+  readonly dad: Dad;
+  readonly slaac: Slaac;
+  readonly routers: Routers;
+  readonly prefixes: Prefixes;
+  readonly names: NameService;
+  readonly solicitations: RouterSolicitations;
+  readonly advertisements: Advertisements;
+  readonly redirects: RedirectTable;
+  readonly nd: Nd;
+  private readonly base: Foundation;
+  private readonly up = new Set<Interface>();
+  private readonly flow = new Flow();
+  private readonly enabled: boolean;
+
+  constructor(base: Foundation) {
+    const { ctx, ip } = base;
+    this.base = base;
+    this.enabled = ctx.sysctl.v['net.ipv6.conf.all.disable_ipv6'] === 0;
+    this.icmp = new Icmp6(ctx, ip);
+    this.forward = new Forward6(ctx, ip, base.ethernet, this.icmp);
+    this.reassembly = new Reassembly(ctx, fragmentFormat6(ctx, this.icmp), (index) => ip.interfaces.at(index)?.vrf ?? 0);
+    this.input = new Ipv6(ctx, ip, this.icmp, this.forward, this.reassembly);
+    this.selection = new SourceSelection(ctx, ip);
+    this.sender = new NdSender(ctx, ip);
+    this.dad = new Dad(ctx, this.sender, base.multicast, {
+      claimed: (address) => this.claimed(address),
+      duplicate: (address, mac) => this.duplicate(address, mac),
+    });
+    this.slaac = new Slaac(ctx, base.addresses);
+    this.routers = new Routers(ctx, ip.routes);
+    this.prefixes = new Prefixes(ctx, ip.routes);
+    this.names = new NameService(ctx);
+    this.solicitations = new RouterSolicitations(ctx, this.sender);
+    this.advertisements = new Advertisements(ctx, this.routers, this.prefixes, this.slaac, this.names, this.solicitations, () => ip.routes.invalidate());
+    this.redirects = new RedirectTable(ctx, ip, this.sender);
+    this.nd = new Nd(ctx, this.sender, this.dad, this.routers, this.advertisements, this.redirects, {
+      unreachable: (_iface, packet) => this.unreachable(packet),
+      conflict: (address, mac) => base.conflict(address, mac),
+    });
+    this.icmp.nd = this.nd;
+    this.forward.redirects = this.redirects;
+    this.selection.fromNextHop = (address, destination) => this.isFromNextHop(address, destination);
+    ip.v6 = new Output6(ctx, ip, base.ethernet, base.loopback, this.selection);
+    base.addresses.nd = this.dad;
+    if (this.enabled) {
+      base.demux.ipv6 = this.input;
+      base.addresses.add(ip.loopback, { address: new Address(0, 0, 0, 1), length: 128 }, 'loopback');
+    }
+    ctx.sysctl.onChange('net.ipv6.conf.all.forwarding', () => this.roleChanged());
+  }
+
+  /** An interface is new, or its carrier, device or MTU changed. */
+  linkChanged(iface: Interface): void {
+    if (!this.enabled || iface.medium !== 'ethernet') return;
+    if (iface.running && !this.up.has(iface)) this.linkUp(iface);
+    else if (!iface.running && this.up.delete(iface)) this.linkDown(iface);
+  }
+
+  private linkUp(iface: Interface): void {
+    this.up.add(iface);
+    if (this.isRouter) this.joinRouters(iface, true);
+    this.dad.linkUp(iface);
+    this.slaac.linkUp(iface);
+  }
+
+  /** The next link may be another network: what routers told is asked for anew, what is learned stays until its time. */
+  private linkDown(iface: Interface): void {
+    this.solicitations.end(iface);
+    this.redirects.forget(iface);
+  }
+
+  /** The interface goes. Its addresses are still there. */
+  forget(iface: Interface): void {
+    this.up.delete(iface);
+    this.solicitations.end(iface);
+    this.redirects.forget(iface);
+    this.unlearn(iface);
+    this.joinRouters(iface, false);
+  }
+
+  private unlearn(iface: Interface): void {
+    this.routers.forget(iface);
+    this.prefixes.forget(iface);
+    this.slaac.forget(iface);
+    this.names.forget(iface);
+    iface.hopLimit = 0;
+    iface.mtu6 = MTU6_MAX;
+    if (iface.neighbors !== null) iface.neighbors.reachableMs6 = iface.neighbors.retransMs6 = 0;
+  }
+
+  private get isRouter(): boolean {
+    return this.base.ctx.sysctl.v['net.ipv6.conf.all.forwarding'] !== 0;
+  }
+
+  /** RFC 4861 §6.2.2, §6.2.5: a router listens to routers' groups and, unless told otherwise, to no advertisements. */
+  private roleChanged(): void {
+    this.base.ctx.touch();
+    for (const iface of this.up) {
+      this.joinRouters(iface, this.isRouter);
+      if (this.isRouter) this.redirects.forget(iface);
+      if (this.advertisements.believed) this.solicitations.begin(iface);
+      else {
+        this.solicitations.end(iface);
+        this.unlearn(iface);
+      }
+    }
+  }
+
+  private joinRouters(iface: Interface, join: boolean): void {
+    for (const group of ROUTER_GROUPS) {
+      if (join) this.base.multicast.join(this, iface, group);
+      else this.base.multicast.leave(this, iface, group);
+    }
+  }
+
+  private claimed(address: InterfaceAddress): void {
+    this.base.ip.routes.invalidate();
+    this.slaac.claimed(address);
+    this.nd.announce(address);
+    if (address.address.isLinkLocal && this.up.has(address.iface) && this.advertisements.believed) this.solicitations.begin(address.iface);
+  }
+
+  private duplicate(address: InterfaceAddress, mac: string): void {
+    this.base.ip.routes.invalidate();
+    this.base.conflict(address, mac);
+    this.slaac.duplicate(address);
+  }
+
+  /** A neighbour stopped answering or a router came back: NeighborOwner's event. */
+  reachability(iface: Interface, neighbor: Neighbor): void {
+    if (neighbor.address.isV4) return;
+    this.routers.reachability(neighbor, iface);
+    if (!neighbor.usable) this.redirects.lost(iface, neighbor.address);
+  }
+
+  /** The next hop did not answer: the sender is told, ours by its transport, another host by ICMPv6. Owns the packet. */
+  private unreachable(packet: Packet): void {
+    if (packet.inIndex === 0) this.base.ip.failed(packet, 'unreachable', Unreachable.Address, Errno.EHOSTUNREACH);
+    else this.icmp.unreachable(packet, Unreachable.Address);
+    this.base.ctx.drop(packet, Drop.NeighborFailed);
+  }
+
+  private isFromNextHop(address: InterfaceAddress, destination: Address): boolean {
+    const { flow } = this;
+    flow.destination.copy(destination);
+    flow.outIndex = address.iface.index;
+    flow.vrf = address.iface.vrf;
+    const gateway = this.base.ip.routes.lookup(flow)?.gateway ?? null;
+    return gateway !== null && this.slaac.isFrom(address, gateway);
+  }
+
+  /** Nothing waits any more: the stack closes. */
+  purge(): void {
+    this.reassembly.purge();
+    this.nd.purge();
+  }
+}
