@@ -10,6 +10,8 @@ export class Observer {
   rx: ((iface: Interface, packet: Packet) => void) | null = null;
   /** A frame as it goes to a device. */
   tx: ((iface: Interface, packet: Packet) => void) | null = null;
+  /** The same moment, for packet sockets: watchers come and go on `tx` without regard to them. */
+  sent: ((iface: Interface, packet: Packet) => void) | null = null;
   /** A packet dies; `reason` is a Drop number. */
   drop: ((packet: Packet, reason: number) => void) | null = null;
   /** A decision on a packet's way: the route, rule, NAT entry, SA or neighbour chosen. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createDgram, type Dgram, type MessageInfo } from '#src/api/dgram.js';
-import { next, Pair, until } from '../support/pair.js';
+import { next, Pair, until } from '../support/live-pair.js';
 
 type Message = [Buffer, MessageInfo];
 

@@ -1,0 +1,191 @@
+/** From connect's options to a connected core socket: names, local address, and a race of addresses. */
+import { isIP } from 'node:net';
+import { Errno } from '../base/errors.js';
+import { Ready } from '../net/socket/socket.js';
+import type { TcpSocket } from '../net/socket/tcp-socket.js';
+import type { Stack } from '../net/stack.js';
+import { type Endpoint, interfaceIndex, parseEndpoint } from './endpoint.js';
+import { type Lookup, type LookupAddress, LookupError } from './lookup.js';
+import type { ConnectOptions, Target } from './net-arguments.js';
+import { ArgumentTypeError, callError, StateError } from './node-errors.js';
+import { stackEndError } from './stack-end.js';
+
+/** What a connect reports to: the net.Socket. */
+export interface Connecting {
+  readonly stack: Stack;
+  emit(event: string, ...args: unknown[]): boolean;
+  /** May this address be spoken to? */
+  blocked(address: string, family: number): boolean;
+  /** Sets the options that were given before there was a core socket. */
+  prepare(core: TcpSocket): void;
+  /** One of several addresses is being tried: 'address:port'. */
+  attempted(address: string): void;
+  connected(core: TcpSocket): void;
+  failed(error: Error): void;
+}
+
+/** Every address of a name failed: what went wrong with each, and the first one's code. */
+class ConnectError extends AggregateError {
+  readonly code: string | undefined;
+
+  constructor(errors: readonly Error[]) {
+    super(errors);
+    this.code = (errors[0] as { code?: string } | undefined)?.code;
+  }
+}
+
+/** One connect under way. Nothing is reported after `cancel`. */
+export class Attempt {
+  private readonly owner: Connecting;
+  private readonly target: Target;
+  private readonly device: string | undefined;
+  private readonly open: TcpSocket[] = [];
+  private readonly errors: Error[] = [];
+  private addresses: LookupAddress[] = [];
+  private next = 0;
+  private timer: NodeJS.Timeout | null = null;
+  private over = false;
+
+  constructor(owner: Connecting, options: ConnectOptions, target: Target, lookup: Lookup) {
+    this.owner = owner;
+    this.target = target;
+    this.device = options.interface;
+    const family = isIP(target.host);
+    if (family !== 0) process.nextTick(() => this.begin([{ address: target.host, family }]));
+    else this.resolve(options.lookup ?? lookup);
+  }
+
+  /** Gives every core socket back. */
+  cancel(): void {
+    this.over = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    for (const core of this.open) core.close();
+    this.open.length = 0;
+  }
+
+  private resolve(lookup: Lookup): void {
+    const { host, family, hints, localAddress, race } = this.target;
+    const { owner } = this;
+    const all = race && family !== 4 && family !== 6 && localAddress === undefined;
+    lookup(host, all ? { family, hints, all } : { family, hints }, (error, found, kind) => {
+      if (this.over) return;
+      const addresses: LookupAddress[] = typeof found === 'string' ? [{ address: found, family: kind ?? isIP(found) }] : (found ?? []);
+      if (error) owner.emit('lookup', error, undefined, undefined, host);
+      else for (const { address, family: f } of addresses) owner.emit('lookup', null, address, f, host);
+      // Listeners of the error are attached after this call where the lookup answers at once.
+      const wrong = error ?? unusable(addresses, host);
+      if (wrong !== null) process.nextTick(() => !this.over && this.end(wrong));
+      else if (!this.over) this.begin(interleaved(addresses));
+    });
+  }
+
+  private begin(addresses: LookupAddress[]): void {
+    if (this.over) return;
+    this.addresses = addresses;
+    this.start();
+  }
+
+  /** Starts on the next address; those before it go on. */
+  private start(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    const { address, family } = this.addresses[this.next++] as LookupAddress;
+    const { port, attemptDelay } = this.target;
+    this.owner.emit('connectionAttempt', address, port, family);
+    if (this.over) return;
+    if (this.addresses.length > 1) this.owner.attempted(`${address}:${port}`);
+    const error = this.owner.blocked(address, family)
+      ? new StateError('ERR_IP_BLOCKED', `IP(${address}) is blocked by net.BlockList`)
+      : this.dial(address, family, port);
+    if (error !== null) this.lost(error, address, family);
+    // RFC 8305 §5: the next address has its turn when this one is slow, and the first to answer wins.
+    else if (this.next < this.addresses.length) this.timer = setTimeout(() => this.start(), attemptDelay);
+  }
+
+  private dial(address: string, family: number, port: number): Error | null {
+    const { stack } = this.owner;
+    const to = parseEndpoint(stack, address);
+    if (to === null) return callError(-Errno.EINVAL, 'connect', address, port);
+    const core = stack.tcp.openSocket(family === 6 && !to.address.isV4 ? 6 : 4);
+    this.owner.prepare(core);
+    const local = this.bindLocal(core, family);
+    const result = local === null ? core.connect(to.address, port, to.zone) : 0;
+    if (local !== null || (result < 0 && result !== -Errno.EINPROGRESS)) {
+      core.close();
+      return local ?? callError(result, 'connect', address, port);
+    }
+    this.open.push(core);
+    core.onReady = () => this.ready(core, address, family);
+    if (result === 0) this.ready(core, address, family);
+    return null;
+  }
+
+  private bindLocal(core: TcpSocket, family: number): Error | null {
+    const { localAddress, localPort } = this.target;
+    const { stack } = this.owner;
+    if (this.device !== undefined) {
+      const index = interfaceIndex(stack, this.device);
+      if (index < 0) return callError(-Errno.ENODEV, 'setsockopt', this.device);
+      core.boundIndex = index;
+    }
+    if (localAddress === undefined && localPort === 0) return null;
+    const from: Endpoint | null = localAddress === undefined ? null : parseEndpoint(stack, localAddress);
+    const result = core.bind(from?.address ?? null, localPort, from?.zone ?? 0);
+    return result < 0 ? callError(result, 'bind', localAddress ?? (family === 6 ? '::' : '0.0.0.0'), localPort) : null;
+  }
+
+  private ready(core: TcpSocket, address: string, family: number): void {
+    if (core.ctx.ended !== 0) {
+      this.end(stackEndError(core.ctx, 'connect') ?? callError(-core.ctx.ended, 'connect', address, this.target.port));
+      return;
+    }
+    const error = core.takeError();
+    if (error === 0 && (core.readiness() & Ready.Writable) === 0) return;
+    this.open.splice(this.open.indexOf(core), 1);
+    core.onReady = null;
+    if (error !== 0) {
+      core.close();
+      this.lost(callError(-error, 'connect', address, this.target.port), address, family);
+      return;
+    }
+    this.cancel();
+    this.owner.connected(core);
+  }
+
+  private lost(error: Error, address: string, family: number): void {
+    this.errors.push(error);
+    this.owner.emit('connectionAttemptFailed', address, this.target.port, family, error);
+    if (this.over) return;
+    if (this.next < this.addresses.length) this.start();
+    else if (this.open.length === 0) this.end(this.errors.length === 1 ? error : new ConnectError(this.errors));
+  }
+
+  private end(error: Error): void {
+    this.cancel();
+    this.owner.failed(error);
+  }
+}
+
+function unusable(addresses: readonly LookupAddress[], host: string): Error | null {
+  const [first] = addresses;
+  if (first === undefined) return new LookupError(host);
+  if (addresses.some(usable)) return null;
+  if (!isIP(first.address)) return new ArgumentTypeError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${first.address}`);
+  return new ArgumentTypeError('ERR_INVALID_ADDRESS_FAMILY', `Invalid address family: ${first.family} ${host}`);
+}
+
+const usable = ({ address, family }: LookupAddress): boolean => (family === 4 || family === 6) && isIP(address) !== 0;
+
+/** RFC 8305 §4: families by turns, the first answer's family first; each address once. */
+function interleaved(addresses: readonly LookupAddress[]): LookupAddress[] {
+  const good = addresses.filter((a, i) => usable(a) && addresses.findIndex((b) => b.address === a.address) === i);
+  const lead = good[0]?.family;
+  const ours = good.filter((a) => a.family === lead);
+  const others = good.filter((a) => a.family !== lead);
+  const turns: LookupAddress[] = [];
+  for (let i = 0; i < Math.max(ours.length, others.length); i++) {
+    const pair = [ours[i], others[i]];
+    for (const one of pair) if (one !== undefined) turns.push(one);
+  }
+  return turns;
+}
