@@ -1,6 +1,6 @@
 /**
  * What a TAP costs without a stack: packets in, packets out, echo and round trip against the Linux kernel in a namespace
- * of its own. `node build/bench/wire/device.js [seconds]`; needs root, ip and a C compiler. Per line the rate and the CPU
+ * of its own. `npm run bench -- wire/device [seconds]`; needs root, ip and a C compiler. Per line the rate and the CPU
  * of this process per packet.
  */
 import { execFileSync } from 'node:child_process';
@@ -16,7 +16,7 @@ import { createNodeHost } from '#src/hyper/node-host.js';
 import { makeNetns } from '../../test/support/netns.js';
 import { Responder } from './responder.js';
 
-const seconds = process.argv[2] ?? '2';
+const seconds = process.argv[3] ?? '2';
 const folder = mkdtempSync(join(tmpdir(), 'anystack-bench-'));
 const load = join(folder, 'load');
 const here = dirname(fileURLToPath(import.meta.url));
@@ -44,7 +44,13 @@ async function measured(title: string, packets: () => number, work: () => Promis
   const result = (await work()).trim();
   const { user, system } = process.cpuUsage(cpu);
   const n = packets() - before;
-  process.stdout.write(`${title.padEnd(44)} ${result.padStart(16)}  ${Math.round(n / Number(seconds)).toString().padStart(9)}/s here ${Math.round(((user + system) * 1_000) / n).toString().padStart(6)} ns CPU each\n`);
+  process.stdout.write(
+    `${title.padEnd(44)} ${result.padStart(16)}  ${Math.round(n / Number(seconds))
+      .toString()
+      .padStart(9)}/s here ${Math.round(((user + system) * 1_000) / n)
+      .toString()
+      .padStart(6)} ns CPU each\n`,
+  );
 }
 
 /** Frames of UDP towards the sink for as long as it lasts. */
@@ -53,7 +59,10 @@ async function out({ host, responder }: Setup, octets: number): Promise<void> {
   const slab = new Slab(SMALL_SLOT, 32, 256);
   const batch: Packet[] = [];
   const source = parseAddress('10.9.0.2')?.w3 as number;
-  const mac = /link\/ether (\S+)/.exec(ns.run('ip', 'link', 'show', 'bench0'))?.[1]?.split(':').map((x) => Number.parseInt(x, 16)) as number[];
+  const mac = /link\/ether (\S+)/
+    .exec(ns.run('ip', 'link', 'show', 'bench0'))?.[1]
+    ?.split(':')
+    .map((x) => Number.parseInt(x, 16)) as number[];
   const template = new Uint8Array(42 + octets);
   const view = new DataView(template.buffer);
   template.set([...mac, ...device.mac, 8, 0, 0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17]);
@@ -81,13 +90,17 @@ async function out({ host, responder }: Setup, octets: number): Promise<void> {
     }
     if (running) setImmediate(burst);
   };
-  await measured(`UDP out, ${octets} octets`, () => sent, async () => {
-    const result = ns.exec(load, 'sink', '10.9.0.1', '9', seconds);
-    setTimeout(burst, 100);
-    const rate = await result;
-    running = false;
-    return rate;
-  });
+  await measured(
+    `UDP out, ${octets} octets`,
+    () => sent,
+    async () => {
+      const result = ns.exec(load, 'sink', '10.9.0.1', '9', seconds);
+      setTimeout(burst, 100);
+      const rate = await result;
+      running = false;
+      return rate;
+    },
+  );
   host.monotonic();
 }
 
@@ -103,13 +116,25 @@ try {
       const { responder } = setup;
       responder.sink = true;
       for (const octets of ['18', '1472']) {
-        await measured(`UDP in, ${octets} octets (offered/s)`, () => responder.frames, () => ns.exec(load, 'flood', '10.9.0.2', '7', octets, seconds));
+        await measured(
+          `UDP in, ${octets} octets (offered/s)`,
+          () => responder.frames,
+          () => ns.exec(load, 'flood', '10.9.0.2', '7', octets, seconds),
+        );
       }
       await out(setup, 18);
       await out(setup, 1_472);
       responder.sink = false;
-      await measured('UDP echo 64, 64 under way (answers/s, µs)', () => responder.frames, () => ns.exec(load, 'echo', '10.9.0.2', '7', '64', seconds, '64'));
-      await measured('UDP echo 64, 1 under way (answers/s, µs)', () => responder.frames, () => ns.exec(load, 'echo', '10.9.0.2', '7', '64', seconds, '1'));
+      await measured(
+        'UDP echo 64, 64 under way (answers/s, µs)',
+        () => responder.frames,
+        () => ns.exec(load, 'echo', '10.9.0.2', '7', '64', seconds, '64'),
+      );
+      await measured(
+        'UDP echo 64, 1 under way (answers/s, µs)',
+        () => responder.frames,
+        () => ns.exec(load, 'echo', '10.9.0.2', '7', '64', seconds, '1'),
+      );
     });
   }
 } finally {

@@ -1,5 +1,5 @@
-import type { PortIo } from './native.js';
 import type { Micros } from '../base/time.js';
+import type { PortIo } from './native.js';
 import type { Timing } from './timing.js';
 
 /** What a host lends its devices. */

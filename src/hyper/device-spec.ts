@@ -13,7 +13,10 @@ export function optional<K extends keyof Kinds>(spec: DeviceSpec, key: string, k
   const value = spec[key];
   if (value === undefined) return undefined;
   const fits = typeof value === kind && (typeof value !== 'number' || value >= 0);
-  if (!fits) throw new ConfigError(`${spec.type} device: '${key}' is to be a ${kind}${kind === 'number' ? ' of 0 or more' : ''}, not ${JSON.stringify(value)}`);
+  if (!fits)
+    throw new ConfigError(
+      `${spec.type} device: '${key}' is to be a ${kind}${kind === 'number' ? ' of 0 or more' : ''}, not ${JSON.stringify(value)}`,
+    );
   return value as Kinds[K];
 }
 

@@ -19,6 +19,7 @@ export interface FrameStream {
   release?(): void;
 }
 
+/** A stream that the program made. */
 export interface DuplexSpec extends DeviceSpec {
   readonly type: 'duplex';
   readonly stream: FrameStream;
@@ -28,6 +29,7 @@ export interface DuplexSpec extends DeviceSpec {
   readonly mac?: string;
 }
 
+/** A device of the npm package tuntap2, which is to be installed by who wants it. */
 export interface Tuntap2Spec extends DeviceSpec {
   readonly type: 'tuntap2';
   /** Default false: a TAP. */
@@ -39,6 +41,7 @@ export interface Tuntap2Spec extends DeviceSpec {
   readonly mac?: string;
 }
 
+/** Carrier comes with the next turn. Throws ConfigError. */
 export function openDuplex(spec: DeviceSpec, context: DeviceContext): Device {
   checkKeys(spec, ['type', 'stream', 'medium', 'mtu', 'mac']);
   const stream = spec['stream'] as FrameStream | undefined;
@@ -77,7 +80,13 @@ export function openTuntap2(spec: DeviceSpec, context: DeviceContext, load: () =
 const PACKAGE: string = 'tuntap2';
 
 function optionsOf(spec: DeviceSpec, medium: 'ethernet' | 'ip', context: DeviceContext): QueuedDeviceOptions {
-  return { kind: spec.type, medium, mac: medium === 'ethernet' ? randomMac(spec, context) : undefined, mtu: optional(spec, 'mtu', 'number'), context };
+  return {
+    kind: spec.type,
+    medium,
+    mac: medium === 'ethernet' ? randomMac(spec, context) : undefined,
+    mtu: optional(spec, 'mtu', 'number'),
+    context,
+  };
 }
 
 class DuplexDevice extends QueuedDevice {

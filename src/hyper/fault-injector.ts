@@ -54,6 +54,7 @@ export interface FaultOptions {
 const HELD_MAX = 16_384;
 const LINK_OVERHEAD = { ethernet: 14, ip: 0 } as const;
 
+/** The wrapper. Its statistics count per direction: lost, duplicated and so on. */
 export class FaultInjector implements Device {
   readonly kind: string;
   readonly medium: 'ethernet' | 'ip';
@@ -80,8 +81,22 @@ export class FaultInjector implements Device {
     this.medium = inner.medium;
     this.mac = inner.mac;
     const seed = options.seed ?? 1;
-    this.tx = new Lane(inner.medium, timing, seed, options.tx ?? {}, (frame) => this.send(frame), () => this.flush());
-    this.rx = new Lane(inner.medium, timing, ~seed, options.rx ?? {}, (frame) => void this.ready.push(frame), () => this.announce());
+    this.tx = new Lane(
+      inner.medium,
+      timing,
+      seed,
+      options.tx ?? {},
+      (frame) => this.send(frame),
+      () => this.flush(),
+    );
+    this.rx = new Lane(
+      inner.medium,
+      timing,
+      ~seed,
+      options.rx ?? {},
+      (frame) => void this.ready.push(frame),
+      () => this.announce(),
+    );
   }
 
   get mtu(): number {
@@ -140,7 +155,10 @@ export class FaultInjector implements Device {
   /** The lanes' counts, tx and rx before their names, and the inner device's own. */
   statistics(): Record<string, number> {
     const counts: Record<string, number> = { ...this.inner.statistics?.() };
-    for (const [name, lane] of [['tx', this.tx], ['rx', this.rx]] as const) {
+    for (const [name, lane] of [
+      ['tx', this.tx],
+      ['rx', this.rx],
+    ] as const) {
       for (const [key, value] of Object.entries(lane.counts)) counts[name + (key[0] as string).toUpperCase() + key.slice(1)] = value;
     }
     return counts;

@@ -24,6 +24,7 @@ const META = 8;
 /** What a queue without frames has of them; shared, since it holds nothing. */
 const NOTHING = new Int32Array(0);
 
+/** First in, first out. Puts copy; receive gives the copies away. */
 export class FrameQueue {
   private readonly framesMax: number;
   private readonly octetsMax: number;

@@ -1,8 +1,8 @@
 /** Station addresses of devices. */
 import { ConfigError } from '../base/errors.js';
+import * as ethernet from '../wire/ethernet.js';
 import { optional } from './device-spec.js';
 import type { DeviceSpec } from './hypercalls.js';
-import * as ethernet from '../wire/ethernet.js';
 
 /** '02:00:00:00:00:01' to octets; refuses group addresses. */
 export function stationAddress(text: string): Uint8Array {

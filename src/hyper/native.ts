@@ -16,6 +16,7 @@ export interface OpenedTap {
   readonly mac: readonly number[];
 }
 
+/** Why it did not: an errno, and the call that gave it. */
 export interface FailedTap {
   readonly error: number;
   readonly step: string;
@@ -50,6 +51,7 @@ export interface PortIo {
   portClose(port: number): void;
 }
 
+/** Opaque: an external of the addon. */
 export interface NativeTimer {
   readonly nativeTimer: never;
 }

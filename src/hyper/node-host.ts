@@ -4,12 +4,12 @@ import { assert } from '../base/assert.js';
 import { NetError } from '../base/errors.js';
 import { type Micros, NEVER } from '../base/time.js';
 import { AlarmQueue, type QueuedAlarm } from './alarm-queue.js';
+import type { Crypto } from './crypto.js';
 import type { DeviceContext } from './device-context.js';
 import { fileStore } from './file-store.js';
-import type { Crypto } from './crypto.js';
 import type { Device, DeviceSpec, Hypercalls, Store } from './hypercalls.js';
 import { memoryStore } from './memory-store.js';
-import { type Native, type NativeTimer, type PortIo, loadNative } from './native.js';
+import { loadNative, type Native, type NativeTimer, type PortIo } from './native.js';
 import { nodeCrypto } from './node-crypto.js';
 import { openDevice } from './open-device.js';
 import { tapFfi } from './tap-ffi.js';
@@ -140,9 +140,15 @@ class NodeHost implements Hypercalls, DeviceContext {
     if (this.ports !== null) return this.ports;
     this.ports = tapFfi();
     if (this.ports === null) {
-      throw new NetError('ENOSYS', 'open', undefined, undefined, 'needs the addon (a C compiler, then node scripts/build-native.mjs) or the npm package koffi');
+      throw new NetError(
+        'ENOSYS',
+        'open',
+        undefined,
+        undefined,
+        'needs the addon (a C compiler, then node scripts/build-native.mjs) or the npm package koffi',
+      );
     }
-    this.log('warn', 'native addon missing: frames go through koffi, with more latency and about half the packet rate');
+    this.log('warn', 'native addon missing: frames go through koffi, with more latency and about two thirds of the packet rate');
     return this.ports;
   }
 

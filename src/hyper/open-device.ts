@@ -2,8 +2,8 @@
 import { ConfigError } from '../base/errors.js';
 import type { DeviceContext } from './device-context.js';
 import { nearest } from './device-spec.js';
-import type { Device, DeviceSpec } from './hypercalls.js';
 import { openDuplex, openTuntap2 } from './duplex.js';
+import type { Device, DeviceSpec } from './hypercalls.js';
 import { openInheritedFd } from './inherited-fd.js';
 import { openPcapReplay } from './pcap-replay.js';
 import { openQemuStream } from './qemu-stream.js';

@@ -27,15 +27,18 @@ export interface PcapReplaySpec extends DeviceSpec {
 /** Frames waiting at 'max'. */
 const AHEAD = 256;
 
+/** Reads the whole file now. Throws ConfigError for what is no capture of Ethernet or IP, NetError of the file system. */
 export function openPcapReplay(spec: DeviceSpec, context: DeviceContext): PcapReplay {
   checkKeys(spec, ['type', 'path', 'bytes', 'speed', 'mtu', 'mac']);
   const { speed = 1 } = spec as PcapReplaySpec;
-  if (speed !== 'max' && !(typeof speed === 'number' && speed > 0)) throw new ConfigError(`pcap-replay device: speed is a number above 0, or 'max', not ${String(speed)}`);
+  if (speed !== 'max' && !(typeof speed === 'number' && speed > 0))
+    throw new ConfigError(`pcap-replay device: speed is a number above 0, or 'max', not ${String(speed)}`);
   const bytes = read(spec);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const reader = openCapture(view);
   const frame = new CapturedFrame();
-  if (reader === null || !reader.next(frame)) throw new ConfigError(`pcap-replay device: no packets, or no capture file: ${reader?.problem ?? 'it begins like none'}`);
+  if (reader === null || !reader.next(frame))
+    throw new ConfigError(`pcap-replay device: no packets, or no capture file: ${reader?.problem ?? 'it begins like none'}`);
   const medium = mediumOf(frame.linkType);
   const mac = medium === 'ethernet' ? randomMac(spec, context) : undefined;
   const options = { kind: spec.type, medium, mac, mtu: optional(spec, 'mtu', 'number') ?? 65_535, context } as const;
@@ -60,6 +63,7 @@ function mediumOf(linkType: number): 'ethernet' | 'ip' {
   throw new ConfigError(`pcap-replay device: frames of link type ${linkType} are neither Ethernet nor IP`);
 }
 
+/** The device; `done` when the last frame has arrived, which its carrier tells too. */
 export class PcapReplay extends QueuedDevice {
   private readonly timing: Timing;
   private readonly bytes: Uint8Array;

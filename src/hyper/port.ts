@@ -4,7 +4,7 @@
  * read into are held here, described in `rx`. Layouts: native/port.c.
  */
 import { assert } from '../base/assert.js';
-import { NetError, errnoName } from '../base/errors.js';
+import { errnoName, NetError } from '../base/errors.js';
 import { BIG_SLOT, Checksum, Gso, HEADROOM, type Packet, type PacketPool, SMALL_SLOT } from '../base/packet.js';
 import type { Page } from '../base/page.js';
 import { Slab, type Slot } from '../base/slab.js';
@@ -50,6 +50,7 @@ export interface PortSetup {
   readonly name: string;
 }
 
+/** Owns its descriptors and its slabs. */
 export class PortDevice implements Device {
   readonly kind: string;
   readonly medium: 'ethernet' | 'ip';

@@ -32,6 +32,7 @@ const FRAME_MAX = 65_536 + 18;
 /** Octets that may wait in the socket before a transmit comes up short. */
 const BACKLOG_MAX = 1_048_576;
 
+/** Opening until the other end is there: carrier. A failed or ended client is to be opened anew; a server waits for the next. */
 export function openQemuStream(spec: DeviceSpec, context: DeviceContext): Device {
   checkKeys(spec, ['type', 'path', 'host', 'port', 'listen', 'mtu', 'mac']);
   const path = optional(spec, 'path', 'string');
@@ -139,7 +140,8 @@ class QemuStream extends QueuedDevice {
     const was = this.connected;
     this.connected = false;
     if (was) this.tell((events) => events.carrier(false));
-    if (was && !this.listens) this.failed(new NetError('ECONNRESET', 'read', this.name, undefined, 'the other end closed the stream; open the device again'));
+    if (was && !this.listens)
+      this.failed(new NetError('ECONNRESET', 'read', this.name, undefined, 'the other end closed the stream; open the device again'));
   }
 
   /** Of a server's peer: the next may come. Else the device is dead. */

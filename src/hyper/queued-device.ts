@@ -4,6 +4,7 @@ import type { Packet, PacketPool } from '../base/packet.js';
 import { FrameQueue, type FrameQueueLimits } from './frame-queue.js';
 import type { Device, DeviceEvents } from './hypercalls.js';
 
+/** What such a device counts. */
 export interface DeviceStatistics extends Record<string, number> {
   rxFrames: number;
   rxOctets: number;
@@ -14,6 +15,7 @@ export interface DeviceStatistics extends Record<string, number> {
   txDropped: number;
 }
 
+/** What a device says of itself. */
 export interface QueuedDeviceOptions extends FrameQueueLimits {
   readonly kind: string;
   readonly medium: 'ethernet' | 'ip';
@@ -26,6 +28,7 @@ export interface QueuedDeviceOptions extends FrameQueueLimits {
   readonly context?: { enter(): void; leave(): void } | undefined;
 }
 
+/** A subclass brings `transmit` and `carrier`, and calls `arrived` for each frame. */
 export abstract class QueuedDevice implements Device {
   readonly kind: string;
   readonly medium: 'ethernet' | 'ip';

@@ -7,11 +7,11 @@ import { createRequire } from 'node:module';
 import { formatAddress, v4 } from '../base/address.js';
 import { ConfigError, NetError } from '../base/errors.js';
 import { copyPacket, type Packet } from '../base/packet.js';
+import * as ipv4 from '../wire/ipv4.js';
 import type { DeviceContext } from './device-context.js';
 import { checkKeys, optional } from './device-spec.js';
 import type { Device, DeviceEvents, DeviceSpec } from './hypercalls.js';
 import { QueuedDevice, type QueuedDeviceOptions } from './queued-device.js';
-import * as ipv4 from '../wire/ipv4.js';
 
 export interface RawSocketSpec extends DeviceSpec {
   readonly type: 'raw-socket';
@@ -40,6 +40,7 @@ const BUFFER = 65_536;
 /** Packets handed over and not sent yet, before a transmit comes up short. */
 const UNSENT_MAX = 1_000;
 
+/** Throws NetError ENOSYS without the package, EPERM without the privilege. */
 export function openRawSocket(spec: DeviceSpec, context: DeviceContext): Device {
   checkKeys(spec, ['type', 'protocols', 'mtu']);
   const protocols = spec['protocols'] ?? [1, 17];

@@ -3,12 +3,12 @@
  * directions unless `offload` is false. Through the addon, else through koffi.
  */
 import { parsePrefix } from '../base/address.js';
-import { ConfigError, Errno, type ErrnoName, NetError, errnoName } from '../base/errors.js';
+import { ConfigError, Errno, type ErrnoName, errnoName, NetError } from '../base/errors.js';
 import type { DeviceContext } from './device-context.js';
 import { checkKeys, optional } from './device-spec.js';
 import { type Device, type DeviceSpec, Offload } from './hypercalls.js';
-import type { FailedTap, OpenedTap } from './native.js';
 import { stationAddress } from './mac.js';
+import type { FailedTap, OpenedTap } from './native.js';
 import { PortDevice } from './port.js';
 
 export interface TapSpec extends DeviceSpec {
@@ -115,7 +115,8 @@ function openError(failure: FailedTap, spec: DeviceSpec, name: string): NetError
     [Errno.EBUSY]: 'another process holds it; stop that one, or set "queues" above 1 on both',
     [Errno.EPERM]: `not permitted; run as root or with CAP_NET_ADMIN, or let root prepare it: ip tuntap add dev ${what} mode ${spec.type} user $USER`,
     [Errno.EACCES]: 'not permitted to open /dev/net/tun; in a container pass --device /dev/net/tun',
-    [Errno.ENOENT]: step === 'open netns' ? 'there is no such network namespace' : 'no /dev/net/tun: modprobe tun, or in a container pass --device /dev/net/tun',
+    [Errno.ENOENT]:
+      step === 'open netns' ? 'there is no such network namespace' : 'no /dev/net/tun: modprobe tun, or in a container pass --device /dev/net/tun',
     [Errno.ENODEV]: 'the kernel lacks the tun module: modprobe tun',
     [Errno.EINVAL]: 'it exists as another kind of interface, or with another "queues"',
   };

@@ -28,6 +28,7 @@ export interface UdpSpec extends DeviceSpec {
 /** Datagrams handed to the socket and not sent yet, before a transmit comes up short. */
 const UNSENT_MAX = 1_000;
 
+/** Carrier comes when the socket is bound. */
 export function openUdp(spec: DeviceSpec, context: DeviceContext): UdpDevice {
   checkKeys(spec, ['type', 'localAddress', 'localPort', 'remoteAddress', 'remotePort', 'medium', 'mtu', 'mac']);
   const medium = optional(spec, 'medium', 'string') ?? 'ethernet';
@@ -45,6 +46,7 @@ interface Place {
   readonly port: number;
 }
 
+/** The device, which also tells its port. */
 export class UdpDevice extends QueuedDevice implements Device {
   private readonly local: Place;
   private readonly fixed: boolean;
@@ -81,7 +83,9 @@ export class UdpDevice extends QueuedDevice implements Device {
       }
       this.arrived(frame);
     });
-    socket.on('error', (error) => this.failed(new NetError(((error as NodeJS.ErrnoException).code ?? 'EIO') as 'EIO', 'bind', this.local.address, this.local.port)));
+    socket.on('error', (error) =>
+      this.failed(new NetError(((error as NodeJS.ErrnoException).code ?? 'EIO') as 'EIO', 'bind', this.local.address, this.local.port)),
+    );
     socket.bind(this.local.port, this.local.address, () => {
       socket.unref();
       this.bound = true;

@@ -8,6 +8,7 @@ import { FaultInjector, type Faults } from './fault-injector.js';
 import type { Device, DeviceSpec } from './hypercalls.js';
 import { capturing, PcapWriter } from './pcap-writer.js';
 
+/** A bad link: see fault-injector.ts. */
 export interface FaultsSpec extends DeviceSpec {
   readonly type: 'faults';
   readonly of: DeviceSpec;
@@ -17,6 +18,7 @@ export interface FaultsSpec extends DeviceSpec {
   readonly rx?: Faults;
 }
 
+/** All that passes into a file: see pcap-writer.ts. */
 export interface CaptureSpec extends DeviceSpec {
   readonly type: 'capture';
   readonly of: DeviceSpec;
@@ -26,6 +28,7 @@ export interface CaptureSpec extends DeviceSpec {
 
 type Open = (spec: DeviceSpec, context: DeviceContext) => Device;
 
+/** `open` opens the device inside. */
 export function openFaults(spec: DeviceSpec, context: DeviceContext, open: Open): FaultInjector {
   checkKeys(spec, ['type', 'of', 'seed', 'tx', 'rx']);
   const { tx = {}, rx = {} } = spec as FaultsSpec;
@@ -36,6 +39,7 @@ export function openFaults(spec: DeviceSpec, context: DeviceContext, open: Open)
 const BUFFER = 262_144;
 const FLUSH = millis(200);
 
+/** `open` opens the device inside. Writes behind by at most 200 ms; a file that cannot be written is logged, not fatal. */
 export function openCapture(spec: DeviceSpec, context: DeviceContext, open: Open): Device {
   checkKeys(spec, ['type', 'of', 'path']);
   const path = required(spec, 'path', 'string');
@@ -66,11 +70,16 @@ export function openCapture(spec: DeviceSpec, context: DeviceContext, open: Open
     used += octets.length;
   };
   const writer = new PcapWriter(sink, device.medium, device.kind);
-  return capturing(device, writer, () => context.wallClock(), () => {
-    alarm.cancel();
-    flush();
-    closeSync(fd);
-  });
+  return capturing(
+    device,
+    writer,
+    () => context.wallClock(),
+    () => {
+      alarm.cancel();
+      flush();
+      closeSync(fd);
+    },
+  );
 }
 
 function inner(spec: DeviceSpec): DeviceSpec {

@@ -57,7 +57,10 @@ describe('devices of Node', function () {
     assert.deepEqual(got, frames);
   };
 
-  for (const [title, address] of [['a unix socket', (name: string) => ({ path: join(folder, name) })], ['TCP', () => ({ port: 41_739 })]] as const) {
+  for (const [title, address] of [
+    ['a unix socket', (name: string) => ({ path: join(folder, name) })],
+    ['TCP', () => ({ port: 41_739 })],
+  ] as const) {
     it(`qemu-stream over ${title}: both ways, and the server takes the next client`, async () => {
       const server = host.open({ type: 'qemu-stream', listen: true, ...address('qemu') });
       const ofServer = start(server);
@@ -140,7 +143,15 @@ describe('devices of Node', function () {
   /** Two streams, each giving what the other is written. */
   const pair = (): [Duplex, Duplex] => {
     const make = (other: () => Duplex): Duplex =>
-      new Duplex({ objectMode: true, highWaterMark: 4, read() {}, write: (chunk, _encoding, done) => void (other().push(chunk), setImmediate(done)) });
+      new Duplex({
+        objectMode: true,
+        highWaterMark: 4,
+        read() {},
+        write(chunk, _encoding, done) {
+          other().push(chunk);
+          setImmediate(done);
+        },
+      });
     const a: Duplex = make(() => b);
     const b: Duplex = make(() => a);
     return [a, b];
@@ -167,7 +178,16 @@ describe('devices of Node', function () {
     const [stream] = pair();
     const fake = Object.assign(stream, { mtu: 0, ipv4: '', ipv6: '', isUp: false, released: 0, release: () => void fake.released++ });
     const asked: string[] = [];
-    const module = { Tap: function Tap() { asked.push('tap'); return fake; }, Tun: function Tun() { asked.push('tun'); return fake; } };
+    const module = {
+      Tap: function Tap() {
+        asked.push('tap');
+        return fake;
+      },
+      Tun: function Tun() {
+        asked.push('tun');
+        return fake;
+      },
+    };
     const spec = { type: 'tuntap2', tun: true, mtu: 1400, ipv4: '10.0.0.1/24' };
     const device = openTuntap2(spec, host, () => Promise.resolve(module));
     assert.ok(!device.carrier);
@@ -175,7 +195,9 @@ describe('devices of Node', function () {
     assert.deepEqual([asked, fake.mtu, fake.ipv4, fake.isUp, device.medium], [['tun'], 1400, '10.0.0.1/24', true, 'ip']);
     device.close();
     assert.equal(fake.released, 1);
-    const missing = openTuntap2({ type: 'tuntap2' }, host, () => Promise.reject(Object.assign(new TypeError('not found'), { code: 'ERR_MODULE_NOT_FOUND' })));
+    const missing = openTuntap2({ type: 'tuntap2' }, host, () =>
+      Promise.reject(Object.assign(new TypeError('not found'), { code: 'ERR_MODULE_NOT_FOUND' })),
+    );
     await start(missing).until('failed ERR_MODULE_NOT_FOUND');
     const closedEarly = openTuntap2(spec, host, () => Promise.resolve(module));
     start(closedEarly);
@@ -202,7 +224,9 @@ describe('devices of Node', function () {
     needs(this, 'tap', 'netns');
     const ns = makeNetns('fd');
     try {
-      const tap = host.portIo().tapOpen('as0', ns.path, false, true, false, 0, Uint8Array.from([4, 24, 10, 9, 0, 1, ...new Array<number>(12).fill(0)]));
+      const tap = host
+        .portIo()
+        .tapOpen('as0', ns.path, false, true, false, 0, Uint8Array.from([4, 24, 10, 9, 0, 1, ...new Array<number>(12).fill(0)]));
       assert.ok('fd' in tap);
       const device = host.open({ type: 'fd', fd: tap.fd, vnetHeader: 10 });
       open.push(device);

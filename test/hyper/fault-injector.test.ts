@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { ConfigError } from '#src/base/errors.js';
 import { Checksum, Gso } from '#src/base/packet.js';
 import { FaultInjector, type FaultOptions, type Faults } from '#src/hyper/fault-injector.js';
-import { memoryLink, type MemoryDevice } from '#src/hyper/memory-link.js';
+import { type MemoryDevice, memoryLink } from '#src/hyper/memory-link.js';
 import { VirtualClock } from '#src/hyper/virtual-host.js';
 import { bigTcp } from '../support/big-frames.js';
 import { FrameBench, Recorder } from '../support/devices.js';
@@ -56,7 +56,10 @@ describe('fault injector', () => {
     const { near, far, ofNear, ofFar } = line({});
     bench.send(near, numbered(1), numbered(2));
     assert.deepEqual(bench.receive(far).map(numberOf), [1, 2]);
-    assert.deepEqual(ofFar.seen.filter((e) => e === 'readable'), ['readable']);
+    assert.deepEqual(
+      ofFar.seen.filter((e) => e === 'readable'),
+      ['readable'],
+    );
     bench.send(far, numbered(3));
     assert.ok(ofNear.seen.includes('readable'));
     assert.deepEqual(bench.receive(near).map(numberOf), [3]);
@@ -81,7 +84,10 @@ describe('fault injector', () => {
     const survivors = run({ loss: 0.2 }, 2_000).length;
     assert.ok(survivors > 1_500 && survivors < 1_700, `${survivors}`);
     const burst = run({ burst: { enter: 0.01, leave: 0.25 } }, 5_000).map(([n]) => n);
-    const gaps = burst.slice(1).map((n, i) => n - (burst[i] as number) - 1).filter((gap) => gap > 0);
+    const gaps = burst
+      .slice(1)
+      .map((n, i) => n - (burst[i] as number) - 1)
+      .filter((gap) => gap > 0);
     const mean = gaps.reduce((a, b) => a + b, 0) / gaps.length;
     assert.ok(mean > 3 && mean < 5.5, `mean burst ${mean}`);
   });
@@ -89,13 +95,19 @@ describe('fault injector', () => {
   it('delays exactly, and jitters without reordering', () => {
     for (const [, at] of run({ delay: 10_000 }, 3).slice(0, 1)) assert.equal(at, 10_000);
     const arrivals = run({ delay: 1_000, jitter: 5_000 }, 500);
-    assert.deepEqual(arrivals.map(([n]) => n), Array.from({ length: 500 }, (_, i) => i));
+    assert.deepEqual(
+      arrivals.map(([n]) => n),
+      Array.from({ length: 500 }, (_, i) => i),
+    );
   });
 
   it('reorders when told to', () => {
     const order = run({ reorder: 0.1, reorderBy: 350 }, 200).map(([n]) => n);
     assert.equal(order.length, 200);
-    assert.notDeepEqual(order, [...order].sort((a, b) => a - b));
+    assert.notDeepEqual(
+      order,
+      [...order].sort((a, b) => a - b),
+    );
   });
 
   it('duplicates, and flips exactly one bit', () => {

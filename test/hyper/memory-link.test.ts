@@ -76,7 +76,10 @@ describe('memory link', () => {
     assert.deepEqual(ofA?.seen, ['carrier true']);
   });
 
-  for (const [medium, before] of [['ethernet', 14], ['ip', 0]] as const) {
+  for (const [medium, before] of [
+    ['ethernet', 14],
+    ['ip', 0],
+  ] as const) {
     it(`puts the network header of an ${medium} frame on an 8-octet boundary, HEADROOM behind the slot's start`, () => {
       const [a, b] = memoryLink({ medium });
       started(a, b);
@@ -203,7 +206,10 @@ describe('memory link', () => {
     send(a, frame(60));
     const [again] = started(b);
     send(a, frame(60, 9));
-    assert.deepEqual(drain(b).map((f) => f[0]), [9]);
+    assert.deepEqual(
+      drain(b).map((f) => f[0]),
+      [9],
+    );
     assert.deepEqual(again?.seen, ['readable']);
     assert.deepEqual(ofA?.seen, ['carrier true', 'carrier false', 'carrier true']);
   });
@@ -215,12 +221,18 @@ describe('memory link', () => {
     d.close();
     for (let i = 0; i < 3; i++) {
       send(b, frame(60, i));
-      assert.deepEqual(drain(a).map((f) => f[0]), [i]);
+      assert.deepEqual(
+        drain(a).map((f) => f[0]),
+        [i],
+      );
     }
     assert.equal(drain(c).length, 2);
     assert.equal(drain(b).length, 0);
     assert.equal(c.statistics().rxDropped, 1);
-    assert.deepEqual(ports.map((port) => port.mac[5]), [1, 2, 3, 4]);
+    assert.deepEqual(
+      ports.map((port) => port.mac[5]),
+      [1, 2, 3, 4],
+    );
   });
 
   it('an idle link costs less than 3 kB', () => {

@@ -25,7 +25,11 @@ for (const native of [true, false]) {
       const host = make();
       const [m, b, w] = [host.monotonic(), host.bootTime(), host.wallClock()];
       await sleep(30);
-      for (const [before, after] of [[m, host.monotonic()], [b, host.bootTime()], [w, host.wallClock()]] as const) {
+      for (const [before, after] of [
+        [m, host.monotonic()],
+        [b, host.bootTime()],
+        [w, host.wallClock()],
+      ] as const) {
         assert.ok(after - before >= 29_000 && after - before < 1_000_000, `${after - before}`);
       }
       assert.ok(Math.abs(host.wallClock() - Date.now() * 1_000) < 1_000_000);
@@ -113,7 +117,10 @@ for (const native of [true, false]) {
       alarm('a', 1_000);
       alarm('never', 1_500).cancel();
       await sleep(30);
-      assert.deepEqual(seen.filter((x) => x !== 'poll'), ['a', 'b']);
+      assert.deepEqual(
+        seen.filter((x) => x !== 'poll'),
+        ['a', 'b'],
+      );
       assert.equal(seen.at(-1), 'poll');
     });
 
@@ -184,7 +191,11 @@ for (const native of [true, false]) {
 
 /** Runs a module in a process of its own, beside the sources so that #src resolves. */
 function run(source: string): { stdout: string; stderr: string; status: number | null } {
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['--input-type=module', '--eval', withFile(source)], { cwd: root, encoding: 'utf8', timeout: 10_000 });
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['--input-type=module', '--eval', withFile(source)], {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 10_000,
+  });
   return { stdout, stderr, status };
 }
 
@@ -210,16 +221,30 @@ describe('file store', () => {
     store.delete('duid');
     store.delete('duid');
     assert.equal(store.get('duid'), null);
-    for (const key of ['../passwd', '', 'A']) assert.throws(() => store.get(key), (e: NetError) => e.code === 'EINVAL');
-    assert.throws(() => store.set('big', new Uint8Array(65_537)), (e: NetError) => e.code === 'EMSGSIZE');
+    for (const key of ['../passwd', '', 'A'])
+      assert.throws(
+        () => store.get(key),
+        (e: NetError) => e.code === 'EINVAL',
+      );
+    assert.throws(
+      () => store.set('big', new Uint8Array(65_537)),
+      (e: NetError) => e.code === 'EMSGSIZE',
+    );
     rmSync(folder, { recursive: true });
-    assert.throws(() => createNodeHost({ storePath: '/dev/null/x' }).store.set('a', value), (e: NetError) => e.code === 'ENOTDIR');
+    assert.throws(
+      () => createNodeHost({ storePath: '/dev/null/x' }).store.set('a', value),
+      (e: NetError) => e.code === 'ENOTDIR',
+    );
   });
 });
 
 describe('build-native', () => {
   it('says in one line what is lost without a compiler, and succeeds', () => {
-    const { stdout, stderr, status } = spawnSync(process.execPath, ['scripts/build-native.mjs', '--force'], { cwd: root, encoding: 'utf8', env: { ...process.env, CC: '/nonexistent/cc' } });
+    const { stdout, stderr, status } = spawnSync(process.execPath, ['scripts/build-native.mjs', '--force'], {
+      cwd: root,
+      encoding: 'utf8',
+      env: { ...process.env, CC: '/nonexistent/cc' },
+    });
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^native addon not built: no C compiler .*koffi.*\n$/);
   });

@@ -35,7 +35,10 @@ describe('pcap replay', () => {
   const bench = new FrameBench();
   afterEach(() => assert.equal(bench.held, 0));
 
-  for (const [speed, factor] of [[1, 1], [10, 10]] as const) {
+  for (const [speed, factor] of [
+    [1, 1],
+    [10, 10],
+  ] as const) {
     it(`gives frames at ${speed} times the recorded speed`, () => {
       const context = virtualContext();
       const device = openPcapReplay({ type: 'pcap-replay', bytes: pcap(60, 0, 1_000, 3_000_000), speed }, context);
@@ -43,7 +46,11 @@ describe('pcap replay', () => {
       device.start(events);
       const arrivals: [number, number][] = [];
       while (context.clock.step()) for (const frame of bench.receive(device)) arrivals.push([frame[0] as number, context.clock.now]);
-      assert.deepEqual(arrivals, [[1, 0], [2, 1_000 / factor], [3, 3_000_000 / factor]]);
+      assert.deepEqual(arrivals, [
+        [1, 0],
+        [2, 1_000 / factor],
+        [3, 3_000_000 / factor],
+      ]);
       assert.ok(!device.carrier && device.done);
       assert.deepEqual(events.seen, ['readable', 'readable', 'readable', 'carrier false']);
       assert.equal(bench.send(device, Buffer.alloc(60)), 1);
@@ -54,7 +61,10 @@ describe('pcap replay', () => {
 
   it('at full speed waits for nobody but the stack', () => {
     const context = virtualContext();
-    const device = openPcapReplay({ type: 'pcap-replay', bytes: pcap(60, ...Array.from({ length: 2_000 }, (_, i) => i * 1e6)), speed: 'max' }, context);
+    const device = openPcapReplay(
+      { type: 'pcap-replay', bytes: pcap(60, ...Array.from({ length: 2_000 }, (_, i) => i * 1e6)), speed: 'max' },
+      context,
+    );
     device.start(new Recorder());
     let frames = 0;
     while (context.clock.step()) frames += bench.receive(device).length;
@@ -71,7 +81,10 @@ describe('pcap replay', () => {
     const device = openPcapReplay({ type: 'pcap-replay', bytes }, context);
     device.start(new Recorder());
     context.clock.advance(10);
-    assert.deepEqual(bench.receive(device).map((f) => f[0]), [2]);
+    assert.deepEqual(
+      bench.receive(device).map((f) => f[0]),
+      [2],
+    );
     assert.equal(device.statistics()['skipped'], 1);
     device.close();
     for (const wrong of [{ bytes: Buffer.alloc(100) }, { bytes: pcap(60) }, { bytes, speed: 0 }, { bytes, speed: 'fast' }, {}]) {
@@ -88,7 +101,8 @@ describe('pcap writer', () => {
     const reader = openCapture(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     const frame = new CapturedFrame();
     const frames = [];
-    while (reader?.next(frame)) frames.push({ octets: Buffer.from(bytes.subarray(frame.start, frame.end)), comment: frame.comment, time: frame.time });
+    while (reader?.next(frame))
+      frames.push({ octets: Buffer.from(bytes.subarray(frame.start, frame.end)), comment: frame.comment, time: frame.time });
     assert.equal(reader?.problem, '');
     return frames;
   };
@@ -96,7 +110,11 @@ describe('pcap writer', () => {
   it('writes what passes, each frame once, big ones as plain ones', () => {
     const chunks: Buffer[] = [];
     const [inner, far] = memoryLink();
-    const device = capturing(inner, new PcapWriter((octets) => void chunks.push(Buffer.from(octets)), 'ethernet', 'test0'), () => 1_700_000_000_000_123);
+    const device = capturing(
+      inner,
+      new PcapWriter((octets) => void chunks.push(Buffer.from(octets)), 'ethernet', 'test0'),
+      () => 1_700_000_000_000_123,
+    );
     device.start(new Recorder());
     far.start(new Recorder());
     bench.send(device, Buffer.alloc(60, 1), Buffer.alloc(61, 2));
@@ -105,7 +123,10 @@ describe('pcap writer', () => {
     bench.receive(far);
     bench.receive(device);
     const frames = read(Buffer.concat(chunks));
-    assert.deepEqual(frames.map((f) => f.octets.length), [60, 61, 1_054, 1_054, 1_054, 1_054, 554, 62]);
+    assert.deepEqual(
+      frames.map((f) => f.octets.length),
+      [60, 61, 1_054, 1_054, 1_054, 1_054, 554, 62],
+    );
     assert.ok(frames.every((f) => f.time === 1_700_000_000_000_123));
     assert.equal(device.statistics?.()['captured'], 8);
     device.close();
@@ -114,16 +135,27 @@ describe('pcap writer', () => {
   it('writes a frame once that was offered twice', () => {
     const chunks: Buffer[] = [];
     const [inner] = memoryLink();
-    const device = capturing({ ...inner, medium: 'ethernet', transmit: (packets, count) => {
-      const taken = Math.min(count, 2);
-      for (let i = 0; i < taken; i++) packets[i]?.release();
-      return taken;
-    } } as typeof inner, new PcapWriter((octets) => void chunks.push(Buffer.from(octets)), 'ethernet', 'test0'), () => 0);
+    const device = capturing(
+      {
+        ...inner,
+        medium: 'ethernet',
+        transmit: (packets, count) => {
+          const taken = Math.min(count, 2);
+          for (let i = 0; i < taken; i++) packets[i]?.release();
+          return taken;
+        },
+      } as typeof inner,
+      new PcapWriter((octets) => void chunks.push(Buffer.from(octets)), 'ethernet', 'test0'),
+      () => 0,
+    );
     const packets = [1, 2, 3, 4, 5].map((n) => bench.packet(Buffer.alloc(60, n)));
     assert.equal(device.transmit(packets, 5), 2);
     assert.equal(device.transmit(packets.slice(2), 3), 2);
     assert.equal(device.transmit([packets[4] as (typeof packets)[0], bench.packet(Buffer.alloc(60, 6))], 2), 2);
-    assert.deepEqual(read(Buffer.concat(chunks)).map((f) => f.octets[0]), [1, 2, 3, 4, 5, 6]);
+    assert.deepEqual(
+      read(Buffer.concat(chunks)).map((f) => f.octets[0]),
+      [1, 2, 3, 4, 5, 6],
+    );
   });
 
   it('notes why a packet was dropped', () => {
@@ -132,7 +164,10 @@ describe('pcap writer', () => {
     const packet = bench.packet(Buffer.alloc(40, 0x45));
     writer.write(packet, 5, Direction.Inbound, 'IpBadChecksum');
     packet.release();
-    assert.deepEqual(read(Buffer.concat(chunks)).map((f) => f.comment), ['IpBadChecksum']);
+    assert.deepEqual(
+      read(Buffer.concat(chunks)).map((f) => f.comment),
+      ['IpBadChecksum'],
+    );
   });
 
   it('as a configuration names it: a file that its owner alone reads, whole after close', () => {
@@ -145,7 +180,10 @@ describe('pcap writer', () => {
     bench.send(device, Buffer.alloc(60, 1));
     device.close();
     bench.receive(far);
-    assert.deepEqual(read(readFileSync(path)).map((f) => f.octets), [Buffer.alloc(60, 1)]);
+    assert.deepEqual(
+      read(readFileSync(path)).map((f) => f.octets),
+      [Buffer.alloc(60, 1)],
+    );
     assert.equal(statSync(path).mode & 0o777, 0o600);
     rmSync(folder, { recursive: true });
   });

@@ -89,7 +89,7 @@ for (const native of [true, false]) {
       assert.equal(responder.largest, 9014);
     });
 
-    it('a host side taken down and up again, and one removed', async function () {
+    it('a host side taken down and up again, and one removed', async () => {
       const on = host();
       const device = on.open({ type: 'tap', name, netns: ns.path });
       devices.push(device);
@@ -137,7 +137,7 @@ for (const native of [true, false]) {
       assert.match(ns.run('ip', '-d', 'link', 'show', name), /multi_queue/);
     });
 
-    it('frames of 64 KB pass in both directions between two kernels', async function () {
+    it('frames of 64 KB pass in both directions between two kernels', async () => {
       const far = makeNetns('far');
       try {
         const on = host();
@@ -145,10 +145,16 @@ for (const native of [true, false]) {
         const a = on.open({ type: 'tap', name, hostAddress: '10.8.0.1/24', netns: ns.path });
         const b = on.open({ type: 'tap', name, hostAddress: '10.8.0.2/24', netns: far.path });
         devices.push(a, b);
-        const largest = new Map([[a, 0], [b, 0]]);
+        const largest = new Map([
+          [a, 0],
+          [b, 0],
+        ]);
         const into: Packet[] = [];
         on.attach(() => {
-          for (const [from, to] of [[a, b], [b, a]] as const) {
+          for (const [from, to] of [
+            [a, b],
+            [b, a],
+          ] as const) {
             const n = from.receive(pool, into, 64);
             for (let i = 0; i < n; i++) largest.set(from, Math.max(largest.get(from) as number, into[i]?.length as number));
             const sent = to.transmit(into, n);

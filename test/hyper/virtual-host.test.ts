@@ -10,7 +10,14 @@ describe('virtual clock', () => {
   it('runs by time, and by order of asking at one instant', () => {
     const clock = new VirtualClock(100);
     const seen: string[] = [];
-    for (const [name, at] of [['c', 300], ['a', 150], ['d', 300], ['b', 150], ['late', 301], ['past', 1]] as const) {
+    for (const [name, at] of [
+      ['c', 300],
+      ['a', 150],
+      ['d', 300],
+      ['b', 150],
+      ['late', 301],
+      ['past', 1],
+    ] as const) {
       clock.alarm(() => seen.push(`${name}@${clock.now}`)).set(at);
     }
     clock.run(300);
@@ -127,7 +134,10 @@ describe('virtual host', () => {
       const clock = new VirtualClock();
       const log: string[] = [];
       const [a, b] = memoryLink();
-      for (const [name, device] of [['a', a], ['b', b]] as const) {
+      for (const [name, device] of [
+        ['a', a],
+        ['b', b],
+      ] as const) {
         const host = new VirtualHost({ clock });
         device.start({ readable: () => host.soon(), writable() {}, carrier() {}, mtu() {}, failed() {} });
         host.attach(() => {

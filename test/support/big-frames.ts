@@ -1,4 +1,4 @@
-import { sum, fold } from '#src/base/checksum.js';
+import { fold, sum } from '#src/base/checksum.js';
 import { Checksum, Gso, type Packet } from '#src/base/packet.js';
 import type { FrameBench } from './devices.js';
 

@@ -19,7 +19,9 @@ export function missing(requirement: Requirement): string | null {
     case 'root':
       return process.getuid?.() === 0 ? null : 'not root: sudo npx mocha';
     case 'tap':
-      return usable('/dev/net/tun') ? missing('addon') : 'no access to /dev/net/tun: sudo npx mocha, in a container --device /dev/net/tun --cap-add NET_ADMIN';
+      return usable('/dev/net/tun')
+        ? missing('koffi') && missing('addon')
+        : 'no access to /dev/net/tun: sudo npx mocha, in a container --device /dev/net/tun --cap-add NET_ADMIN';
     case 'netns':
       return canUnshare() ? null : 'network namespaces need root and ip: sudo npx mocha, apt-get install iproute2';
     case 'addon':
