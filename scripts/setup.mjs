@@ -3,7 +3,8 @@
  * clone has two commands: `npm start` and `npm test`. No dependency, and nothing is done twice.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -14,16 +15,13 @@ const NODE_MIN = [20, 19];
 /** As root in somebody else's clone: what is made there is made as its owner, who could not remove it otherwise. */
 function identity() {
   const { uid, gid } = statSync(root);
-  if (process.getuid?.() !== 0 || uid === 0) return {};
-  const entry = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .find((line) => line.split(':')[2] === String(uid));
-  const home = entry?.split(':')[5] ?? join(root, 'node_modules');
-  return { uid, gid, env: { ...process.env, HOME: home, npm_config_cache: join(home, '.npm') } };
+  return process.getuid?.() !== 0 || uid === 0 ? {} : { uid, gid };
 }
 
-function run(command, words, stdio = 'inherit') {
-  return spawnSync(command, words, { cwd: root, stdio, encoding: 'utf8', ...identity() });
+const owner = identity();
+
+function run(command, words, options = {}) {
+  return spawnSync(command, words, { cwd: root, stdio: 'inherit', encoding: 'utf8', ...owner, ...options });
 }
 
 function fail(sentence, status = 1) {
@@ -50,20 +48,35 @@ function stale() {
 
 function npm(words) {
   const cli = process.env.npm_execpath;
-  const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
-  return cli?.endsWith('.js') ? run(process.execPath, [cli, ...words, ...quiet], 'pipe') : run('npm', [...words, ...quiet], 'pipe');
+  const all = [...words, '--no-audit', '--no-fund', '--loglevel=error'];
+  // As somebody else npm needs a home it can write to, and reads no configuration of root's.
+  const home = owner.uid === undefined ? null : mkdtempSync(join(tmpdir(), 'anystack-npm-'));
+  const options = { stdio: 'pipe' };
+  if (home !== null) {
+    chownSync(home, owner.uid, owner.gid);
+    options.env = { ...process.env, HOME: home, npm_config_cache: join(home, '.npm'), npm_config_userconfig: join(home, '.npmrc') };
+  }
+  try {
+    return cli?.endsWith('.js') ? run(process.execPath, [cli, ...all], options) : run('npm', all, options);
+  } finally {
+    if (home !== null) rmSync(home, { recursive: true, force: true });
+  }
+}
+
+/** The code of npm's error, or the first line of whatever it said. */
+function reasonOf({ stderr, error }) {
+  const lines = (stderr || error?.message || 'npm gave no reason').split('\n').filter((line) => line.startsWith('npm error') || error);
+  return (lines[0] ?? 'npm gave no reason').replace(/^npm error (?:code )?/, '');
 }
 
 function install() {
   // `ci` removes what is there first, which without a network would leave less than before.
-  const verb = existsSync(join(root, 'node_modules', '.package-lock.json')) ? ['install', '--no-save'] : ['ci'];
+  const words = existsSync(join(root, 'node_modules', '.package-lock.json')) ? ['install', '--no-save'] : ['ci'];
   process.stderr.write('Installing the packages of package-lock.json\n');
-  let result = npm([...verb, '--prefer-offline']);
-  if (result.status !== 0) result = npm([...verb, '--offline']);
-  if (result.status === 0) return;
-  const why = (result.stderr ?? result.error?.message ?? '').split('\n').find((line) => /npm error (code|[A-Z])/.test(line)) ?? '';
+  const first = npm([...words, '--prefer-offline']);
+  if (first.status === 0 || npm([...words, '--offline']).status === 0) return;
   fail(
-    `The packages of package-lock.json could not be installed (${why.replace('npm error ', '').trim() || 'npm gave no reason'}): connect to a network once and repeat, or run npm ci yourself.`,
+    `The packages of package-lock.json could not be installed (${reasonOf(first)}): connect to a network once and repeat, or see what npm ci says.`,
   );
 }
 
