@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Addr } from './api/addr.js';
 import { createDgram, type Dgram } from './api/dgram.js';
 import { createHttp, type Http } from './api/http.js';
+import { FilterApi } from './api/filter.js';
 import { Link } from './api/link.js';
 import { Neigh } from './api/neigh.js';
 import { createNet, type Net } from './api/net.js';
@@ -84,6 +85,8 @@ export class AnyStack {
   readonly addr: Addr;
   readonly route: Route;
   readonly neigh: Neigh;
+  /** Rules with their counters, tracked flows. */
+  readonly filter: FilterApi;
   readonly sysctl: SysctlApi;
   readonly services: Services;
   /** Resolves when every configured interface that is up has carrier; rejects when the stack ends before. */
@@ -119,6 +122,7 @@ export class AnyStack {
     this.addr = new Addr(this.core);
     this.route = new Route(this.core);
     this.neigh = new Neigh(this.core);
+    this.filter = new FilterApi(this.core);
     this.services = new Services(this.core);
     const live = this.core.ctx.sysctl;
     this.sysctl = { get: (name) => live.get(name), set: (name, value) => live.set(name, value), list: () => live.list() };

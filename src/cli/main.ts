@@ -57,6 +57,7 @@ verb('addr', 'addresses: [show [dev IF]] | add P dev IF | del P dev IF', () => i
 verb('link', 'interfaces: [show [IF]] | set IF [up|down] [mtu N] [promisc on|off]', () => import('./link.js'), { arguments: '[words...]', alias: ['l'], client: true });
 verb('route', 'routes: [show] | add|replace|del P [via A] [dev IF] … | get A', () => import('./route.js'), { arguments: '[words...]', alias: ['r'], client: true });
 verb('neigh', 'neighbours: [show [dev IF]] | add|replace A lladdr MAC dev IF | del A dev IF', () => import('./neigh.js'), { arguments: '[words...]', alias: ['n', 'neighbor', 'neighbour'], client: true });
+verb('filter', 'rules with counters: [show] | connections | flush', () => import('./filter.js'), { arguments: '[words...]', alias: ['nft'], client: true });
 verb('ss', 'sockets', () => import('./ss.js'), { client: true, options: [['-i, --info', 'with tcp_info'], ['-l, --listening', 'only listeners'], ['-t, --tcp', 'only TCP'], ['-u, --udp', 'only UDP']] });
 verb('nstat', 'counters, and drops by reason', () => import('./nstat.js'), { arguments: '[pattern]', client: true, options: [['-z, --zeros', 'zeros too']] });
 verb('sysctl', 'tunables: NAME … | -w NAME=VALUE … | -a', () => import('./sysctl.js'), { arguments: '[words...]', client: true, options: [['-a, --all', 'all of them'], ['-w, --write', 'set values']] });

@@ -3,6 +3,8 @@ import { type ProfileName, profiles } from '../net/profiles.js';
 import type { NeighborSpec } from '../api/neigh.js';
 import type { RouteSpec } from '../api/route.js';
 import type { ServiceSpecs } from '../services/services.js';
+import { deviceSchema } from './devices.js';
+import type { FilterConfig } from './filter.js';
 import { checkSchema, type Schema } from './schema.js';
 import { sections } from './sections.js';
 
@@ -19,6 +21,7 @@ export interface Config {
   readonly interfaces?: Readonly<Record<string, InterfaceConfig>>;
   readonly neighbors?: readonly NeighborSpec[];
   readonly routes?: readonly ({ readonly to: string } & RouteSpec)[];
+  readonly filter?: FilterConfig;
   readonly services?: ServiceSpecs;
 }
 
@@ -39,7 +42,11 @@ export interface InterfaceConfig {
 const head: Readonly<Record<string, Schema>> = {
   $schema: { type: 'string', description: 'Where an editor finds this schema.' },
   version: { const: 1, description: 'Of this shape; may be left out.' },
-  name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'a name of letters, digits, dot, dash and underscore, at most 64 long' },
+  name: {
+    type: 'string',
+    pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$',
+    description: 'a name of letters, digits, dot, dash and underscore, at most 64 long',
+  },
   profile: { type: 'string', enum: Object.keys(profiles), description: 'The set of tunables to start from.' },
 };
 
@@ -50,6 +57,7 @@ export function configSchema(): Schema {
     description: 'Configuration of an anystack TCP/IP stack.',
     properties: { ...head, ...Object.fromEntries(sections.map((s) => [s.key, s.schema])) },
     additionalProperties: false,
+    $defs: { device: deviceSchema },
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Config } from './config.js';
+import { filter } from './filter.js';
 import { interfaces } from './interfaces.js';
 import { neighbors } from './neighbors.js';
 import { routes } from './routes.js';
@@ -7,4 +8,4 @@ import { services } from './services.js';
 import { sysctl } from './sysctl.js';
 
 /** All sections in the order they are built up: what stands later may need what stands before. */
-export const sections: readonly Section<keyof Config>[] = [sysctl, interfaces, neighbors, routes, services];
+export const sections: readonly Section<keyof Config>[] = [sysctl, interfaces, neighbors, routes, filter, services];

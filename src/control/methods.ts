@@ -42,6 +42,10 @@ const table = {
   'neigh.del': ({ stack }: Call, to: string, where: Dev) => stack.neigh.del(to, where),
   'neigh.replace': ({ stack }: Call, to: string, spec: Neighbor) => stack.neigh.replace(to, spec),
 
+  'filter.show': ({ stack }: Call) => stack.filter.show(),
+  'filter.connections': ({ stack }: Call) => stack.filter.connections(),
+  'filter.flush': ({ stack }: Call) => stack.filter.flush(),
+
   ss: ({ stack }: Call) => stack.ss(),
   nstat: ({ stack }: Call, options: { zeros?: boolean } = {}) => stack.nstat(options),
   'sysctl.list': ({ stack }: Call) => stack.sysctl.list().map(({ name, value, entry }) => ({ name, value, effect: entry.effect })),
