@@ -34,6 +34,14 @@ const only =
     if (!values.includes(value)) throw new Unsupported('');
   };
 
+/** A tunable of ours where we have it; else the value we behave like. */
+const knob =
+  (name: string, ours: string): Apply =>
+  (sysctl, value) => {
+    if (name in sysctls) sysctl.set(name, value);
+    else if (value !== ours) throw new Unsupported('');
+  };
+
 const BSD: Readonly<Record<string, Apply>> = {
   'net.inet.tcp.rfc1323': (sysctl, value) => {
     sysctl.set('net.ipv4.tcp_window_scaling', value === '1' || value === '2' ? 1 : 0);
@@ -51,16 +59,16 @@ const BSD: Readonly<Record<string, Apply>> = {
   'net.inet.tcp.syncookies_only': (sysctl, value) => {
     if (value === '1') sysctl.set('net.ipv4.tcp_syncookies', 2);
   },
-  'net.inet.tcp.insecure_rst': to('anystack.tcp_insecure_rst'),
-  'net.inet.tcp.insecure_syn': to('anystack.tcp_insecure_syn'),
-  'net.inet.tcp.drop_synfin': to('anystack.tcp_drop_synfin'),
-  'net.inet.tcp.icmp_may_rst': to('anystack.tcp_icmp_may_reset'),
-  'net.inet.tcp.keepinit': to('anystack.tcp_keepinit'),
-  'net.inet.tcp.rexmit_initial': to('anystack.tcp_rto_initial'),
-  'net.inet.tcp.rexmit_slop': to('anystack.tcp_rto_slop'),
-  'net.inet.tcp.rexmit_drop_options': to('anystack.tcp_syn_drop_options'),
-  'net.inet.tcp.tolerate_missing_ts': to('anystack.tcp_tolerate_missing_ts'),
-  'net.inet.tcp.ecn.maxretries': to('anystack.tcp_ecn_syn_retries'),
+  'net.inet.tcp.insecure_rst': knob('anystack.tcp_insecure_rst', '0'),
+  'net.inet.tcp.insecure_syn': knob('anystack.tcp_insecure_syn', '0'),
+  'net.inet.tcp.drop_synfin': knob('anystack.tcp_drop_synfin', '0'),
+  'net.inet.tcp.icmp_may_rst': knob('anystack.tcp_icmp_may_reset', '1'),
+  'net.inet.tcp.keepinit': knob('anystack.tcp_keepinit', '75000'),
+  'net.inet.tcp.rexmit_initial': knob('anystack.tcp_rto_initial', '1000'),
+  'net.inet.tcp.rexmit_slop': knob('anystack.tcp_rto_slop', '200'),
+  'net.inet.tcp.rexmit_drop_options': knob('anystack.tcp_syn_drop_options', '0'),
+  'net.inet.tcp.tolerate_missing_ts': knob('anystack.tcp_tolerate_missing_ts', '0'),
+  'net.inet.tcp.ecn.maxretries': knob('anystack.tcp_ecn_syn_retries', '1'),
   'net.inet.tcp.path_mtu_discovery': (sysctl, value) => sysctl.set('net.ipv4.ip_no_pmtu_disc', value === '1' ? 0 : 1),
   'net.inet.tcp.pmtud_blackhole_detection': to('net.ipv4.tcp_mtu_probing'),
   'net.inet.tcp.pmtud_blackhole_mss': to('net.ipv4.tcp_base_mss'),
@@ -69,7 +77,13 @@ const BSD: Readonly<Record<string, Apply>> = {
   'net.inet.tcp.v6mssdflt': only('1220'),
   'net.inet.tcp.fastopen.client_enable': (sysctl, value) => sysctl.set('net.ipv4.tcp_fastopen', value === '0' ? 0 : 1),
   'kern.ipc.maxsockbuf': (sysctl, value) => {
-    for (const name of ['net.core.rmem_max', 'net.core.wmem_max']) sysctl.set(name, Math.min(Number(value), 1_073_741_824));
+    const octets = Math.min(Number(value), 1_073_741_824);
+    for (const name of ['net.core.rmem_max', 'net.core.wmem_max']) sysctl.set(name, octets);
+    // What autotuning may reach is what the window scale is chosen by.
+    for (const name of ['net.ipv4.tcp_rmem', 'net.ipv4.tcp_wmem']) {
+      const [least, first] = sysctl.get(name) as readonly [number, number, number];
+      sysctl.set(name, [Math.min(least, octets), Math.min(first, octets), octets]);
+    }
   },
   // Each script has a stack of its own, which remembers nothing of others.
   'net.inet.tcp.hostcache.purgenow': nothing,
