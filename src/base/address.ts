@@ -96,12 +96,7 @@ export function mixAddress(h: number, a: Address): number {
 
 /** True when the first `length` bits agree. IPv4 prefixes are given as 96 + n. Range of `length` [0, 128]. */
 export function samePrefix(a: Address, b: Address, length: number): boolean {
-  return (
-    sameBits(a.w0, b.w0, length) &&
-    sameBits(a.w1, b.w1, length - 32) &&
-    sameBits(a.w2, b.w2, length - 64) &&
-    sameBits(a.w3, b.w3, length - 96)
-  );
+  return sameBits(a.w0, b.w0, length) && sameBits(a.w1, b.w1, length - 32) && sameBits(a.w2, b.w2, length - 64) && sameBits(a.w3, b.w3, length - 96);
 }
 
 function sameBits(a: number, b: number, bits: number): boolean {
@@ -189,7 +184,11 @@ export function formatAddress(a: Address): string {
     while (i + n < 8 && g[i + n] === 0) n++;
     if (n > bestLength) [best, bestLength] = [i, n];
   }
-  const hex = (from: number, to: number): string => g.slice(from, to).map((x) => x.toString(16)).join(':');
+  const hex = (from: number, to: number): string =>
+    g
+      .slice(from, to)
+      .map((x) => x.toString(16))
+      .join(':');
   return best < 0 ? hex(0, 8) : `${hex(0, best)}::${hex(best + bestLength, 8)}`;
 }
 

@@ -6,7 +6,7 @@ import type { NetError } from '../base/errors.js';
 import type { Micros } from '../base/time.js';
 import { Checksum, Gso, HEADROOM, type Packet } from '../base/packet.js';
 import { type Device, Offload } from '../hyper/hypercalls.js';
-import { finishChecksum, segments, writeSegment } from '../wire/segment.js';
+import { finishChecksum, segmentLength, segments, writeSegment } from '../wire/segment.js';
 import type { Context } from './context.js';
 import type { NeighborTable } from './link/neighbor.js';
 
@@ -150,8 +150,14 @@ export class Interface {
 
   private segment(packet: Packet): void {
     const count = segments(packet);
+    if (count === 0) {
+      this.ctx.drop(packet, Drop.SegmentMalformed);
+      return;
+    }
+    // By the segment, not by our MTU: gsoSize of a forwarded frame is its sender's.
+    const slab = HEADROOM + segmentLength(packet, 0) > this.ctx.slab.slotSize ? this.ctx.big : this.ctx.slab;
     for (let i = 0; i < count; i++) {
-      const plain = this.ctx.pool.from(HEADROOM + this.mtu > this.ctx.slab.slotSize ? this.ctx.big : this.ctx.slab);
+      const plain = this.ctx.pool.from(slab);
       if (plain === null) {
         this.ctx.countDrop(Drop.NoBuffer);
         break;
