@@ -10,6 +10,7 @@ import { openQemuStream } from './qemu-stream.js';
 import { openRawSocket } from './raw-socket.js';
 import { openTap } from './tap.js';
 import { openUdp } from './udp.js';
+import { openWebSocket } from './websocket.js';
 import { openCapture, openFaults } from './wrapped.js';
 
 type Opener = (spec: DeviceSpec, context: DeviceContext) => Device;
@@ -23,6 +24,7 @@ const openers: Readonly<Record<string, Opener>> = {
   'raw-socket': openRawSocket,
   duplex: openDuplex,
   tuntap2: (spec, context) => openTuntap2(spec, context),
+  websocket: openWebSocket,
   'pcap-replay': openPcapReplay,
   faults: (spec, context) => openFaults(spec, context, openDevice),
   capture: (spec, context) => openCapture(spec, context, openDevice),
