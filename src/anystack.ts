@@ -9,6 +9,8 @@ import { FilterApi } from './api/filter.js';
 import { Link } from './api/link.js';
 import { Neigh } from './api/neigh.js';
 import { createNet, type Net } from './api/net.js';
+import { createPacket, type PacketApi } from './api/packet.js';
+import { createRaw, type RawApi } from './api/raw.js';
 import { Route } from './api/route.js';
 import type { AssertionError } from './base/assert.js';
 import { formatAddress } from './base/address.js';
@@ -101,7 +103,7 @@ export class AnyStack {
   private holding = false;
   private closing: Promise<void> | null = null;
   private settleReady: (error?: Error) => void = () => {};
-  private made: { net?: Net; dgram?: Dgram; http?: Http } = {};
+  private made: { net?: Net; dgram?: Dgram; raw?: RawApi; packet?: PacketApi; http?: Http } = {};
 
   constructor(given: Config, options: StackOptions) {
     this.anyDevice = options.host !== undefined;
@@ -149,6 +151,16 @@ export class AnyStack {
   /** `node:dgram` over this stack. */
   get dgram(): Dgram {
     return (this.made.dgram ??= createDgram(this.core));
+  }
+
+  /** Sockets for IP protocols. */
+  get raw(): RawApi {
+    return (this.made.raw ??= createRaw(this.core));
+  }
+
+  /** Sockets for frames. */
+  get packet(): PacketApi {
+    return (this.made.packet ??= createPacket(this.core));
   }
 
   /** `node:http` over this stack. */

@@ -10,7 +10,13 @@ import { sections } from './sections.js';
  */
 export function applyConfig(target: Target, before: Config, after: Config): void {
   const differences = sections.map((section) => section.difference(before, after));
-  const steps = [...differences.map((d) => d.remove).reverse().flat(), ...differences.flatMap((d) => d.add)];
+  const steps = [
+    ...differences
+      .map((d) => d.remove)
+      .reverse()
+      .flat(),
+    ...differences.flatMap((d) => d.add),
+  ];
   const done: Step[] = [];
   for (const step of steps) {
     try {

@@ -51,20 +51,18 @@ const head: Readonly<Record<string, Schema>> = {
 };
 
 /** The JSON Schema of the whole configuration. */
-export function configSchema(): Schema {
-  return {
-    type: 'object',
-    description: 'Configuration of an anystack TCP/IP stack.',
-    properties: { ...head, ...Object.fromEntries(sections.map((s) => [s.key, s.schema])) },
-    additionalProperties: false,
-    $defs: { device: deviceSchema },
-  };
-}
+export const configSchema: Schema = {
+  type: 'object',
+  description: 'Configuration of an anystack TCP/IP stack.',
+  properties: { ...head, ...Object.fromEntries(sections.map((s) => [s.key, s.schema])) },
+  additionalProperties: false,
+  $defs: { device: deviceSchema },
+};
 
 /** Throws ConfigError, one sentence with the place, unless `value` is a configuration. Applies nothing and opens nothing. */
 export function checkConfig(value: unknown, options: { anyDevice?: boolean } = {}): Config {
   const config = normalized(value);
-  checkSchema(configSchema(), options.anyDevice ? withoutDevices(config) : config);
+  checkSchema(configSchema, options.anyDevice ? withoutDevices(config) : config);
   for (const section of sections) section.check?.(config as Config);
   return config as Config;
 }

@@ -3,21 +3,30 @@ import type { DeviceSpec } from '../hyper/hypercalls.js';
 import { Addr } from '../api/addr.js';
 import { interfaceNamed, Link } from '../api/link.js';
 import type { Config, InterfaceConfig } from './config.js';
-import { deviceSchema } from './devices.js';
+import { deviceRef } from './devices.js';
 import { placeOf, type Schema, wrong } from './schema.js';
 import { orThere, reversed, type Section, type Step, type Target } from './section.js';
 
 const schema: Schema = {
   type: 'object',
   description: 'Interfaces by name.',
-  propertyNames: { type: 'string', pattern: '^(?!lo$)[A-Za-z][A-Za-z0-9._-]{0,14}$', description: "a name of at most 15 letters, digits, dots, dashes and underscores that begins with a letter and is not 'lo'" },
+  propertyNames: {
+    type: 'string',
+    pattern: '^(?!lo$)[A-Za-z][A-Za-z0-9._-]{0,14}$',
+    description: "a name of at most 15 letters, digits, dots, dashes and underscores that begins with a letter and is not 'lo'",
+  },
   additionalProperties: {
     type: 'object',
     properties: {
-      device: deviceSchema,
+      device: deviceRef,
       addresses: { type: 'array', items: { type: 'string' }, description: 'Addresses with their prefix lengths: 10.0.0.2/24.' },
       mtu: { type: 'integer', minimum: 68, maximum: 65_535, description: "Default: the device's." },
-      vrf: { type: 'integer', minimum: 0, maximum: 65_535, description: 'The network it belongs to: those of one know nothing of another. Default 0.' },
+      vrf: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 65_535,
+        description: 'The network it belongs to: those of one know nothing of another. Default 0.',
+      },
       up: { type: 'boolean', description: 'Default true.' },
     },
     required: ['device'],
@@ -64,14 +73,19 @@ export const interfaces: Section<'interfaces'> = {
 export function replaced(before: Config, after: Config): ReadonlySet<string> {
   const old = placed(before);
   const now = placed(after);
-  return new Set([...old.keys(), ...now.keys()].filter((name) => !old.has(name) || !now.has(name) || !sameDevice(old.get(name) as Placed, now.get(name) as Placed)));
+  return new Set(
+    [...old.keys(), ...now.keys()].filter(
+      (name) => !old.has(name) || !now.has(name) || !sameDevice(old.get(name) as Placed, now.get(name) as Placed),
+    ),
+  );
 }
 
 interface Placed extends InterfaceConfig {
   readonly name: string;
 }
 
-const placed = ({ interfaces: all = {} }: Config): Map<string, Placed> => new Map(Object.entries(all).map(([name, iface]) => [name, { name, ...iface }]));
+const placed = ({ interfaces: all = {} }: Config): Map<string, Placed> =>
+  new Map(Object.entries(all).map(([name, iface]) => [name, { name, ...iface }]));
 
 function sameDevice(a: Placed, b: Placed): boolean {
   if ((a.vrf ?? 0) !== (b.vrf ?? 0)) return false;
@@ -81,7 +95,8 @@ function sameDevice(a: Placed, b: Placed): boolean {
 }
 
 /** A program's own object: same when it is the same one. Lists and plain objects of a file are compared by what they say. */
-const isObjectOf = (value: unknown): boolean => typeof value === 'object' && value !== null && ![Object.prototype, Array.prototype].includes(Object.getPrototypeOf(value));
+const isObjectOf = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && ![Object.prototype, Array.prototype].includes(Object.getPrototypeOf(value));
 
 function opening({ name, device, vrf = 0 }: Placed): Step {
   return {
@@ -106,11 +121,16 @@ function addressing({ name: dev, addresses = [] }: Placed, b?: Placed): Step[] {
 /** Steps from the settings of `b`, or the defaults, to those of `a`. */
 function settings(a: Placed, b?: Placed): Step[] {
   const place = placeOf('interfaces', a.name);
-  const mtu = (octets: number | undefined) => ({ core }: Target) => {
-    const most = interfaceNamed(core, a.name, 'link set').device?.mtu;
-    if (octets !== undefined || most !== undefined) new Link(core).set(a.name, { mtu: octets ?? (most as number) });
-  };
-  const up = (fact = true) => ({ core }: Target) => new Link(core).set(a.name, { up: fact });
+  const mtu =
+    (octets: number | undefined) =>
+    ({ core }: Target) => {
+      const most = interfaceNamed(core, a.name, 'link set').device?.mtu;
+      if (octets !== undefined || most !== undefined) new Link(core).set(a.name, { mtu: octets ?? (most as number) });
+    };
+  const up =
+    (fact = true) =>
+    ({ core }: Target) =>
+      new Link(core).set(a.name, { up: fact });
   return [
     ...(a.mtu === b?.mtu ? [] : [{ place: `${place}.mtu`, run: mtu(a.mtu), undo: mtu(b?.mtu) }]),
     ...((a.up ?? true) === (b?.up ?? true) ? [] : [{ place: `${place}.up`, run: up(a.up), undo: up(b?.up) }]),

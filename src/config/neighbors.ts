@@ -33,7 +33,13 @@ export const neighbors: Section<'neighbors'> = {
   },
   difference(before, after) {
     const fresh = replaced(before, after);
-    return changes(keyed(before), keyed(after), (n) => reversed(adding(n)), adding, (n) => !fresh.has(n.dev));
+    return changes(
+      keyed(before),
+      keyed(after),
+      (n) => reversed(adding(n)),
+      adding,
+      (n) => !fresh.has(n.dev),
+    );
   },
 };
 

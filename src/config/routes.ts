@@ -22,9 +22,13 @@ export const routes: Section<'routes'> = {
         metric: { type: 'integer', minimum: 0, maximum: 4_294_967_295, description: 'The lower one wins. Default 0.' },
         src: { type: 'string', description: 'Source address of what starts here.' },
         mtu: { type: 'integer', minimum: 68, maximum: 65_535, description: "Default: the interface's." },
-        type: { type: 'string', enum: ['unicast', 'blackhole', 'unreachable', 'prohibit'], description: 'What happens to its packets. Default unicast.' },
+        type: {
+          type: 'string',
+          enum: ['unicast', 'blackhole', 'unreachable', 'prohibit'],
+          description: 'What happens to its packets. Default unicast.',
+        },
         table: { type: 'integer', minimum: 1, maximum: 4_294_967_295, description: 'Default 254, the main table.' },
-        vrf: { type: 'integer', minimum: 0, maximum: 65_535, description: "Default: that of the interface, else 0." },
+        vrf: { type: 'integer', minimum: 0, maximum: 65_535, description: 'Default: that of the interface, else 0.' },
       },
       required: ['to'],
       additionalProperties: false,
@@ -36,7 +40,13 @@ export const routes: Section<'routes'> = {
   difference(before, after) {
     const fresh = replaced(before, after);
     // Those of an interface that comes anew went with it.
-    return changes(keyed(before), keyed(after), (r) => reversed(adding(r)), adding, (r) => !carriers(before, r).some((name) => fresh.has(name)));
+    return changes(
+      keyed(before),
+      keyed(after),
+      (r) => reversed(adding(r)),
+      adding,
+      (r) => !carriers(before, r).some((name) => fresh.has(name)),
+    );
   },
 };
 
@@ -71,7 +81,8 @@ interface Placed extends RouteConfig {
 }
 
 function keyed({ routes: list = [] }: Config): Map<string, Placed> {
-  const key = ({ to, via, dev, metric, src, mtu, type, table, vrf }: RouteConfig): string => JSON.stringify([to, via, dev, metric, src, mtu, type, table, vrf]);
+  const key = ({ to, via, dev, metric, src, mtu, type, table, vrf }: RouteConfig): string =>
+    JSON.stringify([to, via, dev, metric, src, mtu, type, table, vrf]);
   return new Map(list.map((route, i) => [key(route), { ...route, place: placeOf('routes', i) }]));
 }
 

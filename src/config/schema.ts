@@ -29,10 +29,18 @@ export interface Schema {
   readonly oneOf?: readonly Schema[];
   /** Of values that differ in their JSON type, which chooses. */
   readonly anyOf?: readonly Schema[];
+  /** A schema of $defs. `target` finds it, and JSON leaves functions out. */
+  readonly $ref?: string;
+  readonly target?: () => Schema;
+  readonly $defs?: Readonly<Record<string, Schema>>;
 }
 
 /** Throws ConfigError where `value` does not fit: the place, what is wrong, and the nearest name where a name is unknown. */
 export function checkSchema(schema: Schema, value: unknown, place = ''): void {
+  if (schema.target !== undefined) {
+    checkSchema(schema.target(), value, place);
+    return;
+  }
   if (schema.oneOf !== undefined) {
     checkByType(schema.oneOf, value, place);
     return;
@@ -140,7 +148,14 @@ function fitsType(schema: Schema, value: unknown): boolean {
   }
 }
 
-const nouns: Record<JsonType, string> = { object: 'an object', array: 'a list', string: 'a string', integer: 'an integer', number: 'a number', boolean: 'true or false' };
+const nouns: Record<JsonType, string> = {
+  object: 'an object',
+  array: 'a list',
+  string: 'a string',
+  integer: 'an integer',
+  number: 'a number',
+  boolean: 'true or false',
+};
 
 const nounOf = (schema: Schema): string => ('const' in schema ? show(schema.const) : nouns[schema.type as JsonType]);
 

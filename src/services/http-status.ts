@@ -48,14 +48,15 @@ export function statusServer(core: Stack, { port = 80, interfaces = [] }: HttpSp
 /** Node tells of a taken port by an event; whoever starts a service wants to know at once. */
 function probe(core: Stack, port: number, index: number): void {
   const socket = core.tcp.openSocket(anyFamily(core));
-  if (index !== 0) socket.setOption('SO_BINDTODEVICE', index);
+  socket.boundIndex = index;
   const result = socket.bind(null, port);
   socket.close();
   if (result !== 0) throw new NetError(errnoName(result), 'listen', undefined, port);
 }
 
 function answer(core: Stack, started: number, request: IncomingMessage, response: ServerResponse): void {
-  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://stack');
+  // By hand: URL throws at what a stranger may send.
+  const [pathname = '/', query = ''] = (request.url ?? '/').split('?', 2);
   if (request.method === 'PUT' || request.method === 'POST') {
     if (pathname === '/bulk') sink(request, response);
     else refuse(response, 405, 'only /bulk takes octets, and throws them away');
@@ -76,7 +77,7 @@ function answer(core: Stack, started: number, request: IncomingMessage, response
       send(response, 'text/plain; version=0.0.4; charset=utf-8', prometheus(statusOf(core, started)));
       return;
     case '/bulk':
-      source(Number(searchParams.get('bytes') ?? 0), response);
+      source(Number(new URLSearchParams(query).get('bytes') ?? 0), response);
       return;
     default:
       refuse(response, 404, 'there is /, /status.json, /metrics and /bulk?bytes=N');

@@ -20,7 +20,7 @@ export class TcpService {
     for (const index of indices.length === 0 ? [0] : indices) {
       const listener = core.tcp.openSocket(anyFamily(core));
       this.listeners.push(listener);
-      if (index !== 0) listener.setOption('SO_BINDTODEVICE', index);
+      listener.boundIndex = index;
       const result = listener.bind(null, port) || listener.listen(128);
       if (result !== 0) {
         this.close();

@@ -31,7 +31,7 @@ export class UdpService {
     for (const index of indices.length === 0 ? [0] : indices) {
       const socket = core.udp.openSocket(anyFamily(core));
       this.sockets.push(socket);
-      if (index !== 0) socket.setOption('SO_BINDTODEVICE', index);
+      socket.boundIndex = index;
       const result = socket.bind(null, port);
       if (result !== 0) {
         this.close();

@@ -1,59 +1,24 @@
-/** Two stacks in real time on one memory link: what tests of the APIs run on. */
-import { once } from 'node:events';
-import { type MemoryDevice, type MemoryLinkOptions, memoryLink } from '#src/hyper/memory-link.js';
-import { createNodeHost } from '#src/hyper/node-host.js';
-import { Stack } from '#src/net/stack.js';
-import { Sysctl } from '#src/net/sysctl.js';
-import { assertEmpty, prefix } from './stacks.js';
+import { type AnyStack, createStack, memoryLink } from '#src/index.js';
+import type { Config } from '#src/config/config.js';
+import type { MemoryLinkOptions } from '#src/hyper/memory-link.js';
 
-export interface PairOptions {
-  readonly link?: MemoryLinkOptions;
-  readonly sysctl?: Readonly<Record<string, unknown>>;
+/** Two stacks on one cable, 10.0.0.1 and 10.0.0.2, on Node's host. */
+export async function pair(first: Config = {}, second: Config = {}, link: MemoryLinkOptions = {}): Promise<[AnyStack, AnyStack]> {
+  const [a, b] = memoryLink(link);
+  const one = createStack({ name: 'one', ...first, interfaces: { eth0: { device: a, addresses: ['10.0.0.1/24'] } } });
+  const two = createStack({ name: 'two', ...second, interfaces: { eth0: { device: b, addresses: ['10.0.0.2/24'] } } });
+  await Promise.all([one.ready, two.ready]);
+  return [one, two];
 }
 
-/** Stack `a` is 10.0.0.1, stack `b` 10.0.0.2, both on eth0. */
-export class Pair {
-  readonly a: Stack;
-  readonly b: Stack;
-  readonly devices: [MemoryDevice, MemoryDevice];
-  /** What StackEvents.failed told. */
-  readonly failures: Error[] = [];
+/** Resolves after `ms`. */
+export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-  constructor(options: PairOptions = {}) {
-    this.devices = memoryLink(options.link);
-    this.a = this.stack('a', options, 0, '10.0.0.1/24');
-    this.b = this.stack('b', options, 1, '10.0.0.2/24');
+/** Resolves when `fact` holds; rejects after two seconds. */
+export async function until(fact: () => boolean, what: string): Promise<void> {
+  for (let i = 0; i < 400; i++) {
+    if (fact()) return;
+    await sleep(5);
   }
-
-  private stack(name: string, options: PairOptions, n: 0 | 1, address: string): Stack {
-    const stack = new Stack(name, createNodeHost(), new Sysctl('linux', options.sysctl), {
-      failed: (error) => this.failures.push(error),
-      conflict: () => {},
-      link: () => {},
-    });
-    stack.addAddress(stack.addInterface('eth0', this.devices[n]), prefix(address));
-    return stack;
-  }
-
-  /** Closes both; nothing is left of either. */
-  close(): void {
-    this.a.close();
-    this.b.close();
-    if (this.failures[0] !== undefined) throw this.failures[0];
-    assertEmpty(this.a);
-    assertEmpty(this.b);
-  }
+  throw new Error(`not in time: ${what}`);
 }
-
-/** The arguments of the next `event`. */
-export async function next<T extends unknown[]>(emitter: NodeJS.EventEmitter, event: string): Promise<T> {
-  return (await once(emitter, event)) as T;
-}
-
-/** Lets the loop turn until `fact` holds; a test that waits for ever ends by mocha's timeout. */
-export async function until(fact: () => boolean): Promise<void> {
-  while (!fact()) await new Promise((resolve) => setImmediate(resolve));
-}
-
-/** Milliseconds of real time. */
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -8,6 +8,8 @@ export class Binding {
   readonly zone: number;
   /** 4, 6 or 46 as of the socket: an IPv6-only socket leaves the IPv4 port alone. */
   readonly family: 4 | 6 | 46;
+  /** SO_BINDTODEVICE: interface index, 0 for any. */
+  device = 0;
   reuseAddress = false;
   reusePort = false;
   listening = false;
@@ -64,6 +66,7 @@ const key = (port: number, vrf: number): number => vrf * 65_536 + port;
 /** True when a segment could be for both. */
 function overlap(a: Binding, b: Binding): boolean {
   if (!familiesMeet(a, b)) return false;
+  if (a.device !== 0 && b.device !== 0 && a.device !== b.device) return false;
   if (a.address.isUnspecified || b.address.isUnspecified) return true;
   return a.address.equals(b.address) && a.zone === b.zone;
 }

@@ -205,6 +205,7 @@ export class Tcp implements Transport {
     if (!local.isUnspecified && !this.ip.isLocal(local, socket.vrf)) return -Errno.EADDRNOTAVAIL;
     const make = (p: number): Binding => {
       const binding = new Binding(local, p, socket.vrf, zone, socket.family);
+      binding.device = socket.boundIndex;
       binding.reuseAddress = socket.options.reuseAddress !== 0;
       binding.reusePort = socket.options.reusePort !== 0;
       return binding;
