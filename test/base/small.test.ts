@@ -3,6 +3,8 @@ import { Drop, dropNames, drops } from '#src/base/drops.js';
 import { Errno, errnoName, NetError } from '#src/base/errors.js';
 import { Prng } from '#src/base/prng.js';
 import { seqAdd, seqDiff, seqGt, seqGte, seqInWindow, seqLt, seqLte, seqMax, seqMin } from '#src/base/sequence.js';
+import { minutes } from '#src/base/time.js';
+import { TokenBucket } from '#src/base/token-bucket.js';
 
 describe('sequence numbers', () => {
   it('RFC 9293 §3.4: compare modulo 2^32 over every wrap', () => {
@@ -21,6 +23,17 @@ describe('sequence numbers', () => {
     const low = seqAdd(-1, 0);
     assert.ok(seqInWindow(low, low, 1) && !seqInWindow(low, low, 0) && !seqInWindow(seqAdd(low, 1), low, 1) && seqInWindow(seqAdd(low, 9), low, 10));
     assert.ok(!seqInWindow(seqAdd(low, -1), low, 1_000));
+  });
+});
+
+describe('TokenBucket', () => {
+  it('gives its burst at once, then its rate, and saves no more than the burst', () => {
+    const bucket = new TokenBucket(0, 3);
+    const taken = (now: number, asked: number): number => Array.from({ length: asked }, () => bucket.take(now, 10, 3)).filter(Boolean).length;
+    assert.equal(taken(0, 5), 3);
+    assert.equal(taken(99_999, 1), 0);
+    assert.equal(taken(100_001, 2), 1);
+    assert.equal(taken(minutes(1), 9), 3);
   });
 });
 
