@@ -76,10 +76,8 @@ export const drops = {
   // Filter, connection tracking, NAT
   FilterDrop: info('A rule said drop.', 'anystack nft list shows the rules and their counters.'),
   FilterReject: info('A rule said reject; the sender was told.', 'anystack nft list shows the rules and their counters.'),
-  TrackInvalid: info('It belongs to no connection and opens none, or lies outside its window.', FORGED),
   TrackFull: info('The tracking table is full of connections that are younger.', 'Raise net.netfilter.nf_conntrack_max.'),
   NatNoPort: info('No free external port was left for a new flow.', 'Add external addresses, or widen the port range.'),
-  NatMalformed: info('Too short for the rewriting its flow needs.', FORGED),
 
   // ICMP
   IcmpTruncated: info('Shorter than an ICMP header, or than its type needs.', FORGED),

@@ -43,6 +43,10 @@ const PASS = 0;
 const ACCEPT = 1;
 const DROP = 2;
 const REJECTED = 3;
+/** NAT found no port. */
+const EXHAUSTED = 4;
+/** Drop reasons of the verdicts that end a packet. */
+const ends: Readonly<Record<number, number>> = { [DROP]: Drop.FilterDrop, [REJECTED]: Drop.FilterReject, [EXHAUSTED]: Drop.NatNoPort };
 
 /** The five hook points at work: tracking, rules, NAT. Made when the first chain is set; until then the hooks are null. */
 export class Filter {
@@ -101,12 +105,12 @@ export class Filter {
       if (reason !== 0) return this.die(packet, reason);
     }
     const verdict = this.run('prerouting', packet, input, null);
-    if (verdict === DROP || verdict === REJECTED) return this.pass(verdict, packet);
+    if (verdict >= DROP) return this.pass(verdict, packet);
     const connection = packet.track as Connection | null;
     if (connection === null) return true;
     if (!connection.confirmed && !connection.destinationNat && this.nat.size > 0) this.inbound(packet, connection, input);
-    const reason = this.nat.prerouting(packet);
-    return reason === 0 || this.die(packet, reason);
+    this.nat.prerouting(packet);
+    return true;
   }
 
   private inbound(packet: Packet, connection: Connection, input: Interface): void {
@@ -128,10 +132,10 @@ export class Filter {
     if (connection !== null && !connection.confirmed && connection.hairpin !== null && !connection.sourceNat)
       this.nat.source(connection, connection.hairpin, undefined);
     const verdict = this.run('postrouting', packet, input, output);
-    if (verdict !== PASS && verdict !== ACCEPT) return this.pass(verdict, packet);
+    if (verdict >= DROP) return this.pass(verdict, packet);
     if (connection === null) return true;
-    const reason = this.nat.postrouting(packet);
-    return reason === 0 ? this.confirm(packet, connection) : this.die(packet, reason);
+    this.nat.postrouting(packet);
+    return this.confirm(packet, connection);
   }
 
   /** The end of the road in: rules, and a new connection is one from now on. */
@@ -153,10 +157,10 @@ export class Filter {
   }
 
   private pass(verdict: number, packet: Packet): boolean {
-    if (verdict === DROP || verdict === REJECTED) {
+    if (verdict >= DROP) {
       const connection = packet.track as Connection | null;
       if (connection !== null && !connection.confirmed) this.nat.abandon(connection);
-      this.ctx.drop(packet, verdict === DROP ? Drop.FilterDrop : Drop.FilterReject);
+      this.ctx.drop(packet, ends[verdict] as number);
       return false;
     }
     return true;
@@ -165,7 +169,7 @@ export class Filter {
   private run(hook: HookName, packet: Packet, input: Interface | null, output: Interface | null): number {
     for (const chain of this.base[hook]) {
       const verdict = this.walk(chain, packet, input, output);
-      if (verdict === DROP || verdict === REJECTED) return verdict;
+      if (verdict >= DROP) return verdict;
       if (verdict === PASS && chain.policy === 'drop') return DROP;
     }
     return ACCEPT;
@@ -213,7 +217,7 @@ export class Filter {
         return ACCEPT;
       case 'snat':
         if (!opens || connection.sourceNat) return PASS;
-        return this.nat.source(connection, verdict.address, verdict.ports) ? ACCEPT : DROP;
+        return this.nat.source(connection, verdict.address, verdict.ports) ? ACCEPT : EXHAUSTED;
       case 'masquerade':
         return this.masquerade(connection, opens, packet, output);
       case 'netmap':
@@ -237,7 +241,7 @@ export class Filter {
     const from = family?.source(output, packet.destination, packet.destination) ?? null;
     if (from === null) return DROP;
     if (from.address.equals(packet.source)) return ACCEPT; // it is ours already
-    return this.nat.source(connection, from.address, undefined) ? ACCEPT : DROP;
+    return this.nat.source(connection, from.address, undefined) ? ACCEPT : EXHAUSTED;
   }
 
   purge(): void {

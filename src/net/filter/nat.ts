@@ -1,6 +1,5 @@
 import type { Address } from '../../base/address.js';
 import { finish, sum } from '../../base/checksum.js';
-import { Drop } from '../../base/drops.js';
 import type { Packet } from '../../base/packet.js';
 import { Protocol } from '../../wire/protocol.js';
 import { pseudoSum } from '../../wire/transport-checksum.js';
@@ -22,6 +21,8 @@ class Mapping {
   readonly external: Address;
   readonly port: number;
   flows = 0;
+  /** Addresses it has flows to, with their number: what address-dependent filtering admits. */
+  readonly peers = new Map<string, number>();
 
   constructor(internal: Tuple, external: Address, port: number) {
     this.internal = internal;
@@ -67,6 +68,8 @@ export class Nat {
     if (mapping === null) return false;
     connection.sourceNat = true;
     mapping.flows++;
+    const peer = original.destination.toString();
+    mapping.peers.set(peer, (mapping.peers.get(peer) ?? 0) + 1);
     connection.mapping = mapping;
     reply.destination.copy(mapping.external);
     reply.destinationPort = mapping.port;
@@ -130,14 +133,17 @@ export class Nat {
   private admits(mapping: Mapping, stranger: Tuple): boolean {
     if (this.filtering === 'endpoint-independent') return true;
     if (this.filtering === 'address-and-port-dependent') return false;
-    for (const c of this.conntrack.entries()) if (c.mapping === mapping && c.original.destination.equals(stranger.source)) return true;
-    return false;
+    return mapping.peers.has(stranger.source.toString());
   }
 
   private release(connection: Connection): void {
     const mapping = connection.mapping as Mapping | null;
     if (mapping === null) return;
     connection.mapping = null;
+    const peer = connection.original.destination.toString();
+    const flows = (mapping.peers.get(peer) ?? 1) - 1;
+    if (flows === 0) mapping.peers.delete(peer);
+    else mapping.peers.set(peer, flows);
     if (--mapping.flows > 0) return;
     const { internal, external, port } = mapping;
     const key = endpointKey(internal.protocol, internal.vrf, internal.source, internal.sourcePort);
@@ -150,40 +156,37 @@ export class Nat {
     this.release(connection);
   }
 
-  /** Before routing: the destination this direction has behind us. 0 or a drop reason. */
-  prerouting(packet: Packet): number {
+  /** Before routing: the destination this direction has behind us. */
+  prerouting(packet: Packet): void {
     const connection = packet.track as Connection;
-    if (!connection.sourceNat && !connection.destinationNat) return 0;
+    if (!connection.sourceNat && !connection.destinationNat) return;
     const back = packet.trackState & TrackState.Reply ? connection.original : connection.reply;
     if ((packet.trackState & ~TrackState.Reply) === TrackState.Related) return this.error(packet, connection, true);
     if (!packet.destination.equals(back.source) || packet.destinationPort !== back.sourcePort)
       rewriteDestination(packet, back.source, portOf(packet, back.sourcePort));
-    return 0;
   }
 
   /** After routing: the source. */
-  postrouting(packet: Packet): number {
+  postrouting(packet: Packet): void {
     const connection = packet.track as Connection;
-    if (!connection.sourceNat && !connection.destinationNat) return 0;
+    if (!connection.sourceNat && !connection.destinationNat) return;
     const back = packet.trackState & TrackState.Reply ? connection.original : connection.reply;
     if ((packet.trackState & ~TrackState.Reply) === TrackState.Related) return this.error(packet, connection, false);
     if (!packet.source.equals(back.destination) || packet.sourcePort !== back.destinationPort)
       rewriteSource(packet, back.destination, portOf(packet, back.destinationPort));
-    return 0;
   }
 
   /**
    * An ICMP error travels like an answer to the packet it quotes: outside its addresses change as an answer's would, inside
    * the quoted ones the other way round (RFC 5508 REQ-4, REQ-5).
    */
-  private error(packet: Packet, connection: Connection, pre: boolean): number {
+  private error(packet: Packet, connection: Connection, pre: boolean): void {
     const reply = (packet.trackState & TrackState.Reply) !== 0;
     const back = reply ? connection.original : connection.reply;
     const { quoted } = this.conntrack;
     // After routing the quoted places are those of this same packet: read again, since others may have passed between.
     quoted.network = packet.transport + 8;
     quoted.transport = quoted.network + (packet.family === 4 ? (packet.view.getUint8(quoted.network) & 15) << 2 : 40);
-    if (quoted.transport + 8 > packet.tail) return Drop.NatMalformed;
     const { protocol } = back;
     if (pre) {
       rewriteQuoted(packet, quoted, protocol, true, back.source, back.sourcePort);
@@ -195,7 +198,6 @@ export class Nat {
       if (packet.source.equals(other.source)) rewriteSource(packet, back.destination, -1);
     }
     finishIcmp(packet);
-    return 0;
   }
 }
 
