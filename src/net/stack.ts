@@ -140,7 +140,7 @@ export class Stack {
       ctx.deliver();
     }
     if (this.state !== 'running') return;
-    if (more) this.hyper.soon();
+    if (more || this.loopback.waiting) this.hyper.soon();
     this.hyper.wakeAt(ctx.wheel.next());
   }
 

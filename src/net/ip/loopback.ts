@@ -101,6 +101,11 @@ export class Loopback {
     return this.head !== null;
   }
 
+  /** Packets wait: what egress sends to ourselves needs another poll. */
+  get waiting(): boolean {
+    return this.head !== null;
+  }
+
   purge(): void {
     while (this.head !== null) {
       const packet = this.head;
