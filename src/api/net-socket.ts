@@ -95,10 +95,13 @@ export class SocketMethods extends Duplex {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     const { _state: state } = this;
     const early = this.connecting;
+    const used = early || state.core !== null;
     this.connecting = false;
     state.close(early && error === null ? new StateError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION', 'Socket closed before the connection was established') : error);
     done(error);
-    process.nextTick(closed, this, error !== null);
+    // As late as Node's, where the handle closes first: who awaits 'error' must still see 'close'.
+    if (used) setImmediate(closed, this, error !== null);
+    else process.nextTick(closed, this, error !== null);
     const { _server: server } = this;
     if (server === null) return;
     server._connections--;
