@@ -5,6 +5,7 @@ import { Prng } from '#src/base/prng.js';
 import type { Micros } from '#src/base/time.js';
 import { VirtualClock, VirtualHost } from '#src/hyper/virtual-host.js';
 import { Context } from '#src/net/context.js';
+import { Ready } from '#src/net/socket/socket.js';
 import type { TcpSocket } from '#src/net/socket/tcp-socket.js';
 import { Sysctl } from '#src/net/sysctl.js';
 import { Tcp } from '#src/net/tcp/tcp.js';
@@ -22,7 +23,7 @@ export interface PathOptions {
   duplicate?: number;
   /** Octets per second; 0 for no limit. */
   rate?: number;
-  /** Segments that may wait at `rate`. */
+  /** Segments of 1,500 octets that may wait at `rate`. */
   queue?: number;
   /** Segments stay as large as sent, instead of being cut to MSS. */
   whole?: boolean;
@@ -159,7 +160,7 @@ export class Pair {
     if (path.rate !== undefined && path.rate > 0) {
       const start = Math.max(now, this.busyUntil[from.side]);
       const each = ((octets.length + 40) * 1e6) / path.rate;
-      if ((start - now) / each > (path.queue ?? 1_000)) return;
+      if (((start - now) * path.rate) / 1e6 > (path.queue ?? 1_000) * 1_500) return;
       at = this.busyUntil[from.side] = start + each;
     }
     const copies = prng.float() < (path.duplicate ?? 0) ? 2 : 1;
@@ -209,10 +210,12 @@ export function transfer(pair: Pair, from: TcpSocket, to: TcpSocket, octets: num
   let ended = false;
   let shut = false;
   const into = new Uint8Array(65_536);
+  // The pattern repeats every 65,536 octets: made once, compared in place.
+  const all = pattern(0, 65_536 + Math.max(chunk, 65_536));
   const push = (): void => {
     while (written < octets) {
-      const data = pattern(written, Math.min(chunk, octets - written));
-      const n = from.write(data);
+      if ((from.readiness() & Ready.Writable) === 0) return;
+      const n = from.write(all, written & 65_535, Math.min(chunk, octets - written, Math.max(1, from.writableSpace)));
       if (n <= 0) {
         assert.equal(n, -11, `write answers ${n}`);
         return;
@@ -230,8 +233,8 @@ export function transfer(pair: Pair, from: TcpSocket, to: TcpSocket, octets: num
         assert.ok(n === 0 || n === -11, `read answers ${n}`);
         return;
       }
-      const want = pattern(readSoFar, n);
-      assert.equal(Buffer.compare(into.subarray(0, n), want), 0, `octets at ${readSoFar} are those of their place`);
+      const at = readSoFar & 65_535;
+      assert.equal(Buffer.compare(into.subarray(0, n), all.subarray(at, at + n)), 0, `octets at ${readSoFar} are those of their place`);
       readSoFar += n;
     }
   };
