@@ -48,7 +48,17 @@ export function ipv4(fields: Ipv4Fields): Uint8Array {
   const header = new Uint8Array(20 + options.length);
   const length = fields.length ?? header.length + payload.length;
   header.set([((fields.version ?? 4) << 4) | (fields.ihl ?? header.length / 4), fields.tos ?? 0, length >> 8, length & 255]);
-  header.set([(fields.id ?? 0) >> 8, (fields.id ?? 0) & 255, (fields.fragment ?? 0) >> 8, (fields.fragment ?? 0) & 255, fields.ttl ?? 64, fields.protocol ?? 17], 4);
+  header.set(
+    [
+      (fields.id ?? 0) >> 8,
+      (fields.id ?? 0) & 255,
+      (fields.fragment ?? 0) >> 8,
+      (fields.fragment ?? 0) & 255,
+      fields.ttl ?? 64,
+      fields.protocol ?? 17,
+    ],
+    4,
+  );
   header.set(octets(fields.src ?? '10.0.0.9'), 12);
   header.set(octets(fields.dst ?? '10.0.0.1'), 16);
   header.set(options, 20);
@@ -109,6 +119,12 @@ export class Bench {
     this.run();
     this.frames();
     events.length = 0;
+  }
+
+  /** Pulls the cable, or plugs it in. */
+  cable(plugged: boolean): void {
+    this.device.setCarrier(plugged);
+    this.run();
   }
 
   run(span = seconds(0.001)): void {

@@ -70,7 +70,7 @@ export class Ipv6 implements NetworkInput {
     wire.skim(packet.view, packet.network, packet.tail, chain);
     packet.protocol = chain.protocol;
     packet.transport = chain.offset;
-    if (chain.offset !== packet.network + wire.HEADER_LEN || next === Protocol.Fragment) packet.flags |= PacketFlag.Options;
+    if (next === Protocol.HopByHop || next === Protocol.DestinationOptions || next === Protocol.Routing || next === Protocol.Fragment) packet.flags |= PacketFlag.Options;
   }
 
   /** For us, for a group, or for somebody else. Also the entry for what comes out of a tunnel. */

@@ -109,8 +109,13 @@ export class Udp implements Transport {
   error(error: IcmpError): void {
     const chain = this.ports.at(error.sourcePort);
     if (chain === undefined) return;
-    for (const socket of chain) if (socket.sent(error)) socket.icmp(error);
-    if (error.kind === 'too-big' && error.mtu > 0) this.ip.learnMtu(error.destination, error.inIndex, error.mtu);
+    let ours = false;
+    for (const socket of chain) {
+      if (!socket.sent(error)) continue;
+      ours = true;
+      socket.icmp(error);
+    }
+    if (ours && error.kind === 'too-big' && error.mtu > 0) this.ip.learnMtu(error.destination, error.inIndex, error.mtu);
   }
 
   /** Sockets bound to the interface or to its address get the device's error. */
