@@ -22,15 +22,21 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Of newer kernels' virtio_net.h. */
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
 enum { EVENT_READABLE = 1, EVENT_WRITABLE = 2, EVENT_LINK = 4, EVENT_DEAD = 8 };
 
 /*
- * rx: RX_BIGS in: big slots given. RX_ERRNO out: what ended the device, 0 while it lives.
+ * rx: RX_BIGS in: big slots given. RX_ERRNO out: what ended the device, 0 while it lives. RX_BAD counts frames dropped
+ *     for their vnet header.
  *     From RX_FRAMES on, RX_FRAME words per frame: small slot in, the rest out.
  *     From RX_FRAMES + RX_FRAME * batch on, RX_BIG words per big slot: in.
  * Offsets of slots are where the frame's first octet goes; the vnet header lies in the octets before it, in the headroom.
  */
-enum { RX_BIGS = 0, RX_ERRNO = 1, RX_FRAMES = 8, RX_FRAME = 12, RX_BIG = 4 };
+enum { RX_BIGS = 0, RX_ERRNO = 1, RX_BAD = 2, RX_FRAMES = 8, RX_FRAME = 12, RX_BIG = 4 };
 enum { RX_HANDLE, RX_OFFSET, RX_ROOM, RX_LENGTH, RX_CHECKSUM, RX_CSUM_START, RX_CSUM_OFFSET, RX_GSO_TYPE, RX_GSO_SIZE, RX_IN_BIG };
 
 /*
@@ -156,7 +162,8 @@ static void link_news(uv_handle_t *handle, int status, int events) {
 
 /* ---- reading ---- */
 
-static void read_vnet(const uint8_t *at, int32_t *frame) {
+/* False for a header that contradicts its frame: not every peer of an inherited descriptor is a kernel. */
+static bool read_vnet(const uint8_t *at, size_t length, int32_t *frame) {
   struct virtio_net_hdr h;
   memcpy(&h, at, sizeof h);
   frame[RX_CHECKSUM] = h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM  ? CHECKSUM_PARTIAL
@@ -166,6 +173,17 @@ static void read_vnet(const uint8_t *at, int32_t *frame) {
   frame[RX_CSUM_OFFSET] = h.csum_offset;
   frame[RX_GSO_TYPE] = h.gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
   frame[RX_GSO_SIZE] = h.gso_size;
+  if (frame[RX_CHECKSUM] == CHECKSUM_PARTIAL && (size_t)h.csum_start + h.csum_offset + 2 > length) return false;
+  switch (frame[RX_GSO_TYPE]) {
+    case VIRTIO_NET_HDR_GSO_NONE:
+      return true;
+    case VIRTIO_NET_HDR_GSO_TCPV4:
+    case VIRTIO_NET_HDR_GSO_TCPV6:
+    case VIRTIO_NET_HDR_GSO_UDP_L4:
+      return h.gso_size > 0 && frame[RX_CHECKSUM] == CHECKSUM_PARTIAL;
+    default:
+      return false;
+  }
 }
 
 /* receive(port, max): frames read, less than max when the device is empty or dead (RX_ERRNO) or big slots ran out. */
@@ -182,7 +200,8 @@ static napi_value port_receive(napi_env env, napi_callback_info info) {
   if (bigs > port->batch) bigs = port->batch;
   port->rx[RX_ERRNO] = 0;
   /* Without a big slot the next frame could be cut: the caller brings new ones. */
-  while (n < max && big_used < bigs) {
+  /* Frames that are dropped here count too, or a flood of them would keep us. */
+  for (int reads = 0; reads < 2 * port->batch && n < max && big_used < bigs; reads++) {
     int32_t *frame = port->rx + RX_FRAMES + RX_FRAME * n;
     const int32_t *big = port->rx + RX_FRAMES + RX_FRAME * port->batch + RX_BIG * big_used;
     const size_t room = (size_t)frame[RX_ROOM];
@@ -205,8 +224,12 @@ static napi_value port_receive(napi_env env, napi_callback_info info) {
     if ((size_t)got <= header) continue;
     const size_t length = (size_t)got - header;
     frame[RX_LENGTH] = (int32_t)length;
-    if (header > 0) read_vnet(big_at, frame);
-    else frame[RX_CHECKSUM] = frame[RX_GSO_TYPE] = frame[RX_GSO_SIZE] = 0;
+    if (header == 0) {
+      frame[RX_CHECKSUM] = frame[RX_GSO_TYPE] = frame[RX_GSO_SIZE] = 0;
+    } else if (!read_vnet(big_at, length, frame)) {
+      port->rx[RX_BAD]++;
+      continue;
+    }
     n++;
     if (length <= room) {
       memcpy(small_at, big_at + header, length);

@@ -49,6 +49,7 @@ class NodeHost implements Hypercalls, DeviceContext {
   /** Calls from the loop under way: see enter. */
   private depth = 0;
   private asked = false;
+  private polling = false;
   private immediate = false;
   private holds = 0;
   private keeper: NodeJS.Timeout | null = null;
@@ -100,7 +101,7 @@ class NodeHost implements Hypercalls, DeviceContext {
    */
   soon(): void {
     this.asked = true;
-    if (this.depth > 0 || this.immediate) return;
+    if ((this.depth > 0 && !this.polling) || this.immediate) return;
     this.immediate = true;
     setImmediate(this.onImmediate);
   }
@@ -110,14 +111,10 @@ class NodeHost implements Hypercalls, DeviceContext {
   }
 
   leave(): void {
-    if (this.depth > 1 || !this.asked) {
-      this.depth--;
-      return;
-    }
-    this.asked = false;
-    // What the poll itself asks for waits for the microtasks it caused.
-    this.depth = 0;
-    this.poll();
+    this.depth--;
+    // A device may tell something while it is being polled: that poll comes in a turn of its own.
+    if (this.depth > 0 || this.polling || !this.asked) return;
+    this.run();
   }
 
   hold(): void {
@@ -162,9 +159,18 @@ class NodeHost implements Hypercalls, DeviceContext {
 
   private runSoon(): void {
     this.immediate = false;
-    if (!this.asked) return;
+    if (this.asked) this.run();
+  }
+
+  /** What the poll itself asks for waits for the microtasks it caused. */
+  private run(): void {
     this.asked = false;
-    this.poll();
+    this.polling = true;
+    try {
+      this.poll();
+    } finally {
+      this.polling = false;
+    }
   }
 
   private arm(): void {

@@ -1,5 +1,6 @@
 /** Batches of frames over one descriptor through koffi; the layouts are those of native/port.c. A thread of libuv's pool waits in poll(2). */
 import { Errno } from '../base/errors.js';
+import { Checksum, Gso } from '../base/packet.js';
 import type { Libc } from './libc.js';
 import { PortEvent } from './native.js';
 
@@ -64,7 +65,7 @@ export class FfiPort {
     let n = 0;
     rx[1] = 0;
     let at = 8;
-    while (n < max && n < this.batch && used < bigs) {
+    for (let reads = 0; reads < 2 * this.batch && n < max && n < this.batch && used < bigs; reads++) {
       const big = 8 + 12 * this.batch + 4 * used;
       const start = rx[big + 1] as number;
       this.range(0, io.addressOf(rx[big] as number) + start - header, (rx[big + 2] as number) + header);
@@ -79,7 +80,10 @@ export class FfiPort {
       const length = got - header;
       const bytes = io.bytesOf(rx[big] as number) as Uint8Array;
       rx[at + 3] = length;
-      this.readHeader(bytes, start - header, at);
+      if (!this.readHeader(bytes, start - header, length, at)) {
+        rx[2] = (rx[2] as number) + 1;
+        continue;
+      }
       if (length <= (rx[at + 2] as number)) {
         (io.bytesOf(rx[at] as number) as Uint8Array).set(bytes.subarray(start, start + length), rx[at + 1]);
         rx[at + 9] = -1;
@@ -139,15 +143,22 @@ export class FfiPort {
     this.iov.setUint32(16 * index + 8, length, true);
   }
 
-  private readHeader(bytes: Uint8Array, at: number, frame: number): void {
+  /** False for a header that contradicts its frame. */
+  private readHeader(bytes: Uint8Array, at: number, length: number, frame: number): boolean {
     const { rx } = this;
     const word = (i: number): number => (bytes[at + i] as number) | ((bytes[at + i + 1] as number) << 8);
-    const flags = this.header === 0 ? 0 : (bytes[at] as number);
-    rx[frame + 4] = flags & 1 ? 1 : flags & 2 ? 2 : 0;
-    rx[frame + 5] = this.header === 0 ? 0 : word(6);
-    rx[frame + 6] = this.header === 0 ? 0 : word(8);
-    rx[frame + 7] = this.header === 0 ? 0 : (bytes[at + 1] as number) & 0x7f;
-    rx[frame + 8] = this.header === 0 ? 0 : word(4);
+    rx.fill(0, frame + 4, frame + 9);
+    if (this.header === 0) return true;
+    const flags = bytes[at] as number;
+    const gsoType = (bytes[at + 1] as number) & 0x7f;
+    rx[frame + 4] = flags & 1 ? Checksum.Partial : flags & 2 ? Checksum.Verified : Checksum.Unverified;
+    rx[frame + 5] = word(6);
+    rx[frame + 6] = word(8);
+    rx[frame + 7] = gsoType;
+    rx[frame + 8] = word(4);
+    if (rx[frame + 4] === Checksum.Partial && word(6) + word(8) + 2 > length) return false;
+    if (gsoType === Gso.None) return true;
+    return (gsoType === Gso.Tcp4 || gsoType === Gso.Tcp6 || gsoType === Gso.Udp) && word(4) > 0 && rx[frame + 4] === Checksum.Partial;
   }
 
   /** One wait at a time; it is begun anew with what is then of interest. */

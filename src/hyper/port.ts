@@ -156,19 +156,23 @@ export class PortDevice implements Device {
   }
 
   transmit(packets: Packet[], count: number): number {
+    if (this.closed || !this.carrier) {
+      for (let i = 0; i < count; i++) (packets[i] as Packet).release();
+      this.txDropped += count;
+      return count;
+    }
     let done = 0;
     while (done < count) {
       const batch = count - done < BATCH ? count - done : BATCH;
       for (let i = 0; i < batch; i++) this.describe(packets[done + i] as Packet, TX_FRAMES + TX_FRAME * i);
-      const taken = this.closed || !this.carrier ? batch : this.io.transmit(this.port, batch);
+      const taken = this.io.transmit(this.port, batch);
       for (let i = 0; i < taken; i++) {
         const packet = packets[done + i] as Packet;
         this.txOctets += packet.length;
         packet.release();
       }
       this.txFrames += taken;
-      if (this.closed || !this.carrier) this.txDropped += taken;
-      else if (this.tx[0] !== 0) this.refused();
+      if (this.tx[0] !== 0) this.refused();
       done += taken;
       if (taken < batch) break;
     }
@@ -177,7 +181,7 @@ export class PortDevice implements Device {
 
   statistics(): Record<string, number> {
     const { rxFrames, rxOctets, txFrames, txOctets, txDropped, rests } = this;
-    return { rxFrames, rxOctets, txFrames, txOctets, txDropped, rests };
+    return { rxFrames, rxOctets, rxMalformed: this.rx[2] as number, txFrames, txOctets, txDropped, rests };
   }
 
   close(): void {
@@ -311,6 +315,7 @@ export class PortDevice implements Device {
   /** The device refused frames for good. EIO: the host's side is down, which the link's news tell; a dead one is told as such. */
   private refused(): void {
     this.txDropped += this.tx[0] as number;
+    this.txFrames -= this.tx[0] as number;
     const errno = this.tx[1] as number;
     assert(errno !== EFAULT, 'pieces lie inside their pages');
     if (errno === EBADFD || errno === EPIPE || errno === ENXIO) this.fail(errno);

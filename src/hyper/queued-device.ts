@@ -98,7 +98,12 @@ export abstract class QueuedDevice implements Device {
   protected announce(): void {
     if (this.queue.frames === 0 || this.announced || this.events === null) return;
     this.announced = true;
-    this.tell((events) => events.readable());
+    this.context?.enter();
+    try {
+      this.events.readable();
+    } finally {
+      this.context?.leave();
+    }
   }
 
   /** An event to the stack, from the host's loop. */

@@ -118,7 +118,7 @@ function openError(failure: FailedTap, spec: DeviceSpec, name: string): NetError
     [Errno.ENOENT]:
       step === 'open netns' ? 'there is no such network namespace' : 'no /dev/net/tun: modprobe tun, or in a container pass --device /dev/net/tun',
     [Errno.ENODEV]: 'the kernel lacks the tun module: modprobe tun',
-    [Errno.EINVAL]: 'it exists as another kind of interface, or with another "queues"',
+    [Errno.EINVAL]: step === 'TUNSETIFF' ? 'it exists as another kind of interface, or with another "queues"' : 'the kernel refused the value',
   };
   const code: ErrnoName = error === Errno.ENOENT && step === 'open' ? 'ENODEV' : errnoName(error);
   return new NetError(code, step, what, undefined, remedies[error] ?? 'the kernel refused');

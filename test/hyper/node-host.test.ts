@@ -80,6 +80,27 @@ for (const native of [true, false]) {
       assert.equal(polls, 1);
     });
 
+    it('a device that tells something while it is polled does not re-enter the stack', async () => {
+      const host = make();
+      let inside = 0;
+      let polls = 0;
+      host.attach(() => {
+        assert.equal(inside++, 0);
+        if (polls++ < 3) {
+          host.enter();
+          host.soon();
+          host.leave();
+        }
+        inside--;
+      });
+      host.enter();
+      host.soon();
+      host.leave();
+      assert.equal(polls, 1);
+      await sleep(10);
+      assert.equal(polls, 4);
+    });
+
     it('wakeAt polls at the time asked last, not before', async () => {
       const host = make();
       const late: number[] = [];

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, NetError } from '#src/base/errors.js';
 import { type Packet, PacketPool } from '#src/base/packet.js';
 import type { DeviceContext } from '#src/hyper/device-context.js';
-import type { Device, DeviceSpec, Hypercalls } from '#src/hyper/hypercalls.js';
+import { type Device, type DeviceSpec, type Hypercalls, Offload } from '#src/hyper/hypercalls.js';
 import { createNodeHost } from '#src/hyper/node-host.js';
 import { Responder } from '../../bench/wire/responder.js';
 import { makeNetns, type Netns } from '../support/netns.js';
@@ -137,13 +137,13 @@ for (const native of [true, false]) {
       assert.match(ns.run('ip', '-d', 'link', 'show', name), /multi_queue/);
     });
 
-    it('frames of 64 KB pass in both directions between two kernels', async () => {
+    const bulk = async (near: string, remote: string): Promise<void> => {
       const far = makeNetns('far');
       try {
         const on = host();
         const pool = new PacketPool(4_096);
-        const a = on.open({ type: 'tap', name, hostAddress: '10.8.0.1/24', netns: ns.path });
-        const b = on.open({ type: 'tap', name, hostAddress: '10.8.0.2/24', netns: far.path });
+        const a = on.open({ type: 'tap', name, hostAddress: near, netns: ns.path });
+        const b = on.open({ type: 'tap', name, hostAddress: remote, netns: far.path });
         devices.push(a, b);
         const largest = new Map([
           [a, 0],
@@ -162,9 +162,9 @@ for (const native of [true, false]) {
           }
         });
         for (const device of [a, b]) device.start({ readable: () => on.soon(), writable() {}, carrier() {}, mtu() {}, failed() {} });
-        const server = far.exec('python3', '-c', TCP_SERVER);
+        const server = far.exec('python3', '-c', tcpServer(remote));
         await sleep(300);
-        const client = await ns.exec('python3', '-c', TCP_CLIENT);
+        const client = await ns.exec('python3', '-c', tcpClient(remote));
         assert.equal(client.trim(), (await server).trim());
         assert.ok((largest.get(a) as number) > 30_000, `largest ${largest.get(a)}`);
         assert.ok((largest.get(b) as number) > 30_000, `largest ${largest.get(b)}`);
@@ -172,9 +172,40 @@ for (const native of [true, false]) {
       } finally {
         far.remove();
       }
-    });
+    };
+    it('TCP frames of 64 KB pass in both directions between two kernels, IPv4', () => bulk('10.8.0.1/24', '10.8.0.2/24'));
+    it('TCP frames of 64 KB pass in both directions between two kernels, IPv6', () => bulk('fd08::1/64', 'fd08::2/64'));
+
+    for (const [version, address] of [
+      [4, '10.9.0.2'],
+      [6, 'fd00::2'],
+    ] as const) {
+      it(`UDP of many segments is received as one frame and echoed as one, IPv${version}`, async function () {
+        const responder = open({});
+        const { device } = responder;
+        // Linux 6.2 and later.
+        if ((device.offloads & Offload.Uso) === 0) this.skip();
+        assert.match(await ns.exec('python3', '-c', segmentedEcho(address)), /ok 28000/);
+        assert.ok(responder.largest > 28_000, `largest ${responder.largest}`);
+        assert.equal(device.statistics?.()['txDropped'], 0);
+      });
+    }
   });
 }
+
+const segmentedEcho = (address: string): string => `
+import socket
+s = socket.socket(socket.AF_INET6 if ':' in '${address}' else socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(2)
+s.connect(('${address}', 7))
+s.send(b'x')
+s.recv(2000)
+s.setsockopt(17, 103, 1400)
+s.send(bytes(28000))
+got = 0
+while got < 28000: got += len(s.recv(2000))
+print('ok', got)
+`;
 
 const udpEcho = (address: string): string => `
 import socket, os
@@ -206,14 +237,16 @@ def exchange(s):
     print(' '.join(sorted([hashlib.sha1(out).hexdigest(), got.hexdigest()])))
 `;
 
-const TCP_SERVER = `${EXCHANGE}
+const place = (prefix: string): string => `'${prefix.split('/')[0]}', 9`;
+
+const tcpServer = (prefix: string): string => `${EXCHANGE}
 import socket
-l = socket.create_server(('10.8.0.2', 9))
+l = socket.create_server((${place(prefix)}), family=${prefix.includes(':') ? 'socket.AF_INET6' : 'socket.AF_INET'})
 l.settimeout(10)
 exchange(l.accept()[0])
 `;
 
-const TCP_CLIENT = `${EXCHANGE}
+const tcpClient = (prefix: string): string => `${EXCHANGE}
 import socket
-exchange(socket.create_connection(('10.8.0.2', 9), 5))
+exchange(socket.create_connection((${place(prefix)}), 5))
 `;
