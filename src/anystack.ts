@@ -91,7 +91,7 @@ export class AnyStack {
   readonly filter: FilterApi;
   readonly sysctl: SysctlApi;
   readonly services: Services;
-  /** Resolves when every configured interface that is up has carrier; rejects when the stack ends before. */
+  /** Resolves when every configured interface that is up has carrier and its configured addresses have been probed for; rejects when the stack ends before. */
   readonly ready: Promise<void>;
   private readonly observers: Observers;
   private readonly recorder: Recorder | null;
@@ -115,6 +115,7 @@ export class AnyStack {
     this.core = new Stack(this.name, host, new Sysctl(config.profile, config.sysctl), {
       failed: (error) => this.failed(error),
       conflict: (address, mac) => this.events.emit('conflict', formatAddress(address.address), address.iface.name, mac),
+      claimed: () => this.checkReady(),
       link: (iface) => this.changed(iface),
     });
     this.observers = new Observers(this.core.ctx.observer);
@@ -140,6 +141,7 @@ export class AnyStack {
       throw error;
     }
     live.onChange('net.ipv4.ip_forward', () => this.hold());
+    live.onChange('net.ipv6.conf.all.forwarding', () => this.hold());
     this.checkReady();
   }
 
@@ -237,7 +239,7 @@ export class AnyStack {
   /** A gateway works without any socket: it keeps the process alive as long as it forwards. */
   private hold(): void {
     const { core } = this;
-    const wanted = core.state === 'running' && core.ctx.sysctl.v['net.ipv4.ip_forward'] !== 0;
+    const wanted = core.state === 'running' && forwards(core.ctx.sysctl);
     if (wanted === this.holding) return;
     this.holding = wanted;
     if (wanted) core.hyper.hold();
@@ -252,7 +254,8 @@ export class AnyStack {
   private checkReady(): void {
     const waiting = Object.keys(this.present.interfaces ?? {}).some((name) => {
       const iface = this.core.interfaces.named(name);
-      return iface !== null && iface.up && !iface.running;
+      if (iface === null || !iface.up) return false;
+      return !iface.running || iface.addresses.some((a) => a.state === 'tentative' && a.origin === 'static');
     });
     if (!waiting) this.settleReady();
   }
@@ -282,6 +285,8 @@ export class AnyStack {
     queueMicrotask(() => this.events.emit('failed', failure));
   }
 }
+
+const forwards = ({ v }: Sysctl): boolean => v['net.ipv4.ip_forward'] !== 0 || v['net.ipv6.conf.all.forwarding'] !== 0;
 
 /** What `ready` rejects with when the stack was closed before it was ready. */
 class StackClosed extends Error {

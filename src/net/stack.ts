@@ -42,6 +42,8 @@ export interface StackEvents {
   failed(error: AssertionError): void;
   /** An address is used by another station too. */
   conflict(address: InterfaceAddress, mac: string): void;
+  /** An address that was probed for may be used from now on. */
+  claimed?(address: InterfaceAddress): void;
   /** A device lost or regained carrier, or died (`iface.error`). */
   link(iface: Interface): void;
 }
@@ -86,7 +88,10 @@ export class Stack {
     this.ip = new IpLayer(ctx, this.interfaces, lo);
     this.loopback = new Loopback(ctx, this.demux, lo);
     this.arp = new Arp(ctx, this.ethernet, {
-      claimed: () => this.ip.routes.invalidate(),
+      claimed: (address) => {
+        this.ip.routes.invalidate();
+        events.claimed?.(address);
+      },
       conflict: (address, mac) => events.conflict(address, mac),
       unreachable: (_iface, packet) => this.neighborFailed(packet),
     });
@@ -100,7 +105,7 @@ export class Stack {
     this.demux.arp = this.arp;
     this.multicast = new Multicast(ctx);
     const { ip, ethernet, loopback, demux, addresses, multicast } = this;
-    this.v6 = new Family6({ ctx, ip, ethernet, loopback, demux, addresses, multicast, conflict: (address, mac) => events.conflict(address, mac) });
+    this.v6 = new Family6({ ctx, ip, ethernet, loopback, demux, addresses, multicast, events });
     this.udp = new Udp(ctx, this.ip);
     this.udp.icmp4 = this.icmp4;
     this.udp.icmp6 = this.v6.icmp;

@@ -17,8 +17,8 @@ const LOOPED_PROBES = 3;
 
 /** What duplicate detection finds out. */
 export interface DadEvents {
-  /** Nobody answered: the address is ours. Comes at once for addresses that are not probed. */
-  claimed(address: InterfaceAddress): void;
+  /** Nobody answered: the address is ours. Comes at once, with `probed` false, for addresses that are used without asking. */
+  claimed(address: InterfaceAddress, probed: boolean): void;
   /** Another station (its link address as text, '' unknown) has the address; its state is 'duplicate' now. */
   duplicate(address: InterfaceAddress, mac: string): void;
 }
@@ -60,7 +60,7 @@ export class Dad implements Claims {
     const { iface } = address;
     this.multicast.join(address, iface, solicitedNode(address.address, this.group));
     if (address.state !== 'tentative') {
-      this.events.claimed(address);
+      this.events.claimed(address, false);
       return;
     }
     if (this.ctx.sysctl.v['net.ipv6.conf.all.optimistic_dad'] !== 0 && address.origin === 'ra') address.state = 'optimistic';
@@ -101,7 +101,7 @@ export class Dad implements Claims {
     if (claim.sent >= claim.wanted) {
       this.claims.delete(address);
       if (address.state === 'tentative' || address.state === 'optimistic') address.state = address.preferredUntil > this.ctx.now ? 'preferred' : 'deprecated';
-      this.events.claimed(address);
+      this.events.claimed(address, true);
       return;
     }
     claim.sent++;

@@ -42,8 +42,15 @@ export interface Foundation {
   readonly demux: Demux;
   readonly addresses: Addresses;
   readonly multicast: Multicast;
+  readonly events: AddressEvents;
+}
+
+/** What is told of addresses; StackEvents has it. */
+export interface AddressEvents {
   /** An address is used by another station too. */
   conflict(address: InterfaceAddress, mac: string): void;
+  /** An address that was probed for may be used from now on. */
+  claimed?(address: InterfaceAddress): void;
 }
 
 /** IPv6 whole: its parts, and what happens to them when links, addresses and roles change. */
@@ -79,7 +86,7 @@ export class Family6 {
     this.selection = new SourceSelection(ctx, ip);
     this.sender = new NdSender(ctx, ip);
     this.dad = new Dad(ctx, this.sender, base.multicast, {
-      claimed: (address) => this.claimed(address),
+      claimed: (address, probed) => this.claimed(address, probed),
       duplicate: (address, mac) => this.duplicate(address, mac),
     });
     this.slaac = new Slaac(ctx, base.addresses);
@@ -91,7 +98,7 @@ export class Family6 {
     this.redirects = new RedirectTable(ctx, ip, this.sender);
     this.nd = new Nd(ctx, this.sender, this.dad, this.routers, this.advertisements, this.redirects, {
       unreachable: (_iface, packet) => this.unreachable(packet),
-      conflict: (address, mac) => base.conflict(address, mac),
+      conflict: (address, mac) => base.events.conflict(address, mac),
     });
     this.icmp.nd = this.nd;
     this.forward.redirects = this.redirects;
@@ -169,16 +176,17 @@ export class Family6 {
     }
   }
 
-  private claimed(address: InterfaceAddress): void {
+  private claimed(address: InterfaceAddress, probed: boolean): void {
     this.base.ip.routes.invalidate();
     this.slaac.claimed(address);
     this.nd.announce(address);
+    if (probed) this.base.events.claimed?.(address);
     if (address.address.isLinkLocal && this.up.has(address.iface) && this.advertisements.believed) this.solicitations.begin(address.iface);
   }
 
   private duplicate(address: InterfaceAddress, mac: string): void {
     this.base.ip.routes.invalidate();
-    this.base.conflict(address, mac);
+    this.base.events.conflict(address, mac);
     this.slaac.duplicate(address);
   }
 
