@@ -33,6 +33,15 @@ describe('small services', () => {
     assert.ok(Buffer.concat(got).equals(sent));
   });
 
+  it('RFC 862: over the loopback too, whose segments are longer than one packet', async () => {
+    const socket = one.net.connect({ host: '127.0.0.1', port: 7 });
+    let octets = 0;
+    socket.on('data', (some: Buffer) => void (octets += some.length));
+    socket.end(Buffer.alloc(2_000_000));
+    await new Promise((resolve) => socket.once('close', resolve));
+    assert.equal(octets, 2_000_000);
+  });
+
   it('RFC 862: UDP sends back what comes; RFC 863 throws it away', async () => {
     const socket = two.dgram.createSocket('udp4');
     const got: string[] = [];

@@ -51,10 +51,13 @@ function paced(tcb: Tcb): boolean {
   return flight !== null && flight.pacingRate > 0 && pacedUntil(tcb, flight);
 }
 
+/** A full segment; the loopback's MTU makes a greater one than IP can carry in one go, and a segment never full would wait for ever. */
+const segmentMax = (tcb: Tcb): number => Math.min(payloadMax(tcb), SEGMENT_MAX);
+
 /** Sends again what is lost, first things first, as far as the window of congestion reaches. RFC 6675 §5 step C, RFC 9937. */
 function sendLost(tcb: Tcb, flight: Flight): void {
   const { snd } = tcb;
-  const mss = payloadMax(tcb);
+  const mss = segmentMax(tcb);
   for (let sent = flight.head; sent !== null && flight.lost > 0; sent = sent.next) {
     if ((sent.flags & SentFlag.Lost) === 0) continue;
     const pipe = flight.pipe((snd.nxt - snd.una) | 0);
@@ -90,7 +93,7 @@ export function retransmit(tcb: Tcb, flight: Flight, sent: Sent, mss: number): b
 /** Sends data for the first time while windows, Nagle and SWS avoidance let it. */
 function sendNew(tcb: Tcb): void {
   const { snd } = tcb;
-  const mss = payloadMax(tcb);
+  const mss = segmentMax(tcb);
   const flight = tcb.flight ?? tcb.tcp.openFlight(tcb);
   afterIdle(tcb, flight);
   for (;;) {
