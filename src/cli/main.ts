@@ -73,6 +73,15 @@ verb('traceroute', 'routers on the way from the stack to an address', () => impo
   options: [['-m, --hops <n>', 'at most'], ['-q, --probes <n>', 'for each hop'], ['-w, --timeout <s>', 'seconds to wait for each'], ['-I, --dev <if>', 'interface']],
 });
 verb('nc', 'a connection of the stack on stdin and stdout: HOST PORT, or -l PORT', () => import('./nc.js'), { arguments: '<words...>', json: false, client: true, options: [['-l, --listen', 'wait for a call'], ['-u, --udp', 'UDP']] });
+verb('run', 'an unmodified Node program over a stack of its own: FILE -- node app.mjs', () => import('./run.js'), {
+  arguments: '<words...>',
+  json: false,
+  passThrough: true,
+  options: [
+    ['--exclude <hosts>', "names and addresses left to the host's network, separated by commas"],
+    ['--include <hosts>', 'only these go over the stack'],
+  ],
+});
 verb('exec', 'run a command where the stack can be reached: -- CMD …', () => import('./exec.js'), { arguments: '<command...>', json: false, client: true, passThrough: true });
 verb('capture', 'pcapng to a file, or to stdout with -w -', () => import('./capture.js'), {
   arguments: '[filter...]',
