@@ -25,7 +25,8 @@ const CONSTANTS = new Map<string, number>([
   ['False', 0],
 ]);
 
-const TOKEN = /\s*(?:(0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:e\d+)?)|([A-Za-z_]\w*)|('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(\/\/|[-+]=|[<>=!]=|[-+*\/%<>=(),&|]))/y;
+const TOKEN =
+  /\s*(?:(0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:e\d+)?)|([A-Za-z_]\w*)|('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(\/\/|[-+]=|[<>=!]=|[-+*/%<>=(),&|]))/y;
 
 /** Runs code. `variables` keep what it assigns, from one piece of a script to the next. Throws Mismatch or Unsupported. */
 export function runCode(code: string, variables: Map<string, Value>, info: (name: string) => number | undefined): void {

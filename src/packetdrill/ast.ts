@@ -1,6 +1,7 @@
 /** What a script says, before anything runs. Times in microseconds, sequence numbers as the script writes them. */
 import type { Micros } from '../base/time.js';
 
+/** A whole script. */
 export interface Script {
   readonly options: readonly ScriptOption[];
   /** Commands before the first and after the last timed event. */
@@ -16,6 +17,7 @@ export interface ScriptOption {
   readonly line: number;
 }
 
+/** One line that happens at a time. */
 export interface ScriptEvent {
   readonly line: number;
   readonly time: EventTime;
@@ -30,18 +32,22 @@ export interface EventTime {
   readonly to: Micros;
 }
 
+/** What happens. */
 export type Action = PacketAction | SyscallAction | CommandAction | CodeAction;
 
+/** Shell commands between backquotes. */
 export interface CommandAction {
   readonly kind: 'command';
   readonly text: string;
 }
 
+/** Code between `%{` and `}%`. */
 export interface CodeAction {
   readonly kind: 'code';
   readonly text: string;
 }
 
+/** A system call of the program under test. */
 export interface SyscallAction {
   readonly kind: 'syscall';
   readonly name: string;
@@ -53,6 +59,7 @@ export interface SyscallAction {
   readonly end: Micros | null;
 }
 
+/** An argument or a result. */
 export type Expression =
   | { readonly kind: 'any' }
   | { readonly kind: 'number'; readonly value: number }
@@ -71,6 +78,7 @@ export interface Field {
   readonly value: Expression;
 }
 
+/** A packet in or out. */
 export interface PacketAction {
   readonly kind: 'packet';
   /** Inbound is what the stack receives. */
@@ -82,6 +90,7 @@ export interface PacketAction {
   readonly body: Body;
 }
 
+/** Ports as the script names them. */
 export interface Ports {
   readonly source: number;
   readonly destination: number;
@@ -95,6 +104,7 @@ export interface Encapsulation {
   readonly ip: IpFields;
 }
 
+/** What a script says of the IP header; null and zero masks where it says nothing. */
 export interface IpFields {
   /** Bits of the traffic class that are given, and their value. */
   readonly classMask: number;
@@ -105,13 +115,16 @@ export interface IpFields {
   readonly ttl: number | null;
 }
 
+/** What is in the IP packet. */
 export type Body = TcpBody | UdpBody | IcmpBody | OtherBody;
 
+/** Octets of a stream. */
 export interface Range {
   readonly seq: number;
   readonly octets: number;
 }
 
+/** A segment. */
 export interface TcpBody extends Range {
   readonly kind: 'tcp';
   /** Bits of wire/tcp's Flag and 256 for AE (RFC 9768 §3.1.1). */
@@ -133,6 +146,7 @@ export interface TcpBody extends Range {
   readonly diagnosis: boolean;
 }
 
+/** An option of a segment. */
 export type TcpOption =
   | { readonly kind: 'nop' }
   | { readonly kind: 'eol' }
@@ -145,11 +159,13 @@ export type TcpOption =
   /** Kinds we only copy: number and octets after the length. */
   | { readonly kind: 'other'; readonly number: number; readonly data: Uint8Array };
 
+/** A datagram of so many octets. */
 export interface UdpBody {
   readonly kind: 'udp';
   readonly octets: number;
 }
 
+/** An ICMP message of either family, by the names of its type and code. */
 export interface IcmpBody {
   readonly kind: 'icmp';
   readonly type: string;

@@ -1,4 +1,6 @@
 /** From a script's inbound packet to the octets that reach the stack. */
+
+import { type Address, parseAddress } from '../base/address.js';
 import * as icmpv4 from '../wire/icmpv4.js';
 import * as icmpv6 from '../wire/icmpv6.js';
 import * as ipv4 from '../wire/ipv4.js';
@@ -6,7 +8,6 @@ import * as ipv6 from '../wire/ipv6.js';
 import { Protocol } from '../wire/protocol.js';
 import * as tcp from '../wire/tcp.js';
 import * as udp from '../wire/udp.js';
-import { type Address, parseAddress } from '../base/address.js';
 import type { Encapsulation, IcmpBody, IpFields, PacketAction, TcpBody, TcpOption, UdpBody } from './ast.js';
 import type { Flow } from './flow.js';
 import { icmpNumbers } from './icmp-names.js';

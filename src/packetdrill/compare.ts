@@ -8,6 +8,7 @@ import { AE } from './parse-packet.js';
 import { firstForeign } from './payload.js';
 import { formatOption } from './tcp-option-octets.js';
 
+/** How closely to look. */
 export interface CompareOptions {
   /** Leave out window values and the order and padding of options. */
   readonly normalize: boolean;
@@ -74,7 +75,17 @@ function flagDifference(body: TcpBody, seg: LiveSegment): string {
 /** Flags as scripts write them. */
 export function formatFlags(flags: number): string {
   let text = '';
-  for (const [bit, letter] of [[Flag.Fin, 'F'], [Flag.Syn, 'S'], [Flag.Rst, 'R'], [Flag.Psh, 'P'], [AE, 'A'], [Flag.Ece, 'E'], [Flag.Cwr, 'W'], [Flag.Urg, 'U'], [Flag.Ack, '.']] as const) {
+  for (const [bit, letter] of [
+    [Flag.Fin, 'F'],
+    [Flag.Syn, 'S'],
+    [Flag.Rst, 'R'],
+    [Flag.Psh, 'P'],
+    [AE, 'A'],
+    [Flag.Ece, 'E'],
+    [Flag.Cwr, 'W'],
+    [Flag.Urg, 'U'],
+    [Flag.Ack, '.'],
+  ] as const) {
     if ((flags & bit) !== 0) text += letter;
   }
   return text || '-';
@@ -123,6 +134,7 @@ export function formatLive(live: LivePacket, flow: Flow | null): string {
   const syn = (seg.flags & Flag.Syn) !== 0;
   const seq = flow === null ? seg.seq : (seg.seq - flow.localOffset(syn)) >>> 0;
   const ack = (seg.flags & Flag.Ack) === 0 ? '' : ` ack ${flow === null ? seg.ack : (seg.ack - flow.remoteOffset(syn)) >>> 0}`;
-  const options = seg.options.length === 0 ? '' : ` <${seg.options.map((o) => formatOption(flow === null ? o : inScriptNumbers(o, flow))).join(',')}>`;
+  const options =
+    seg.options.length === 0 ? '' : ` <${seg.options.map((o) => formatOption(flow === null ? o : inScriptNumbers(o, flow))).join(',')}>`;
   return `${formatFlags(seg.flags)} ${seq}:${(seq + seg.octets) >>> 0}(${seg.octets})${ack} win ${seg.window}${options}`;
 }

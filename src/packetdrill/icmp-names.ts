@@ -10,9 +10,22 @@ const type = (number: number, codes: readonly string[] = []): IcmpType => ({ num
 
 /** Codes of RFC 792, RFC 1122 §3.2.2.1 and RFC 1812 §5.2.7.1 in their order. */
 const UNREACHABLE_V4 = [
-  'net_unreachable', 'host_unreachable', 'protocol_unreachable', 'port_unreachable', 'frag_needed', 'source_route_failed',
-  'net_unknown', 'host_unknown', 'source_host_isolated', 'net_prohibited', 'host_prohibited', 'net_unreachable_for_tos',
-  'host_unreachable_for_tos', 'packet_filtered', 'precedence_violation', 'precedence_cutoff',
+  'net_unreachable',
+  'host_unreachable',
+  'protocol_unreachable',
+  'port_unreachable',
+  'frag_needed',
+  'source_route_failed',
+  'net_unknown',
+  'host_unknown',
+  'source_host_isolated',
+  'net_prohibited',
+  'host_prohibited',
+  'net_unreachable_for_tos',
+  'host_unreachable_for_tos',
+  'packet_filtered',
+  'precedence_violation',
+  'precedence_cutoff',
 ] as const;
 
 const V4: Readonly<Record<string, IcmpType>> = {

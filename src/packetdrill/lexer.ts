@@ -5,7 +5,21 @@
 import { parseAddress } from '../base/address.js';
 import { ScriptError } from './script-error.js';
 
-export type TokenKind = 'integer' | 'hex' | 'float' | 'word' | 'string' | 'command' | 'code' | 'option' | 'ipv4' | 'ipv6' | 'directive' | 'mark' | 'end';
+/** Kinds of tokens; marks are punctuation. */
+export type TokenKind =
+  | 'integer'
+  | 'hex'
+  | 'float'
+  | 'word'
+  | 'string'
+  | 'command'
+  | 'code'
+  | 'option'
+  | 'ipv4'
+  | 'ipv6'
+  | 'directive'
+  | 'mark'
+  | 'end';
 
 /** One token. `text` is what it means: strings and commands come without their quotes, options without their dashes. */
 export interface Token {
@@ -17,10 +31,10 @@ export interface Token {
   readonly line: number;
 }
 
-const BLANK = /(?:[ \t\r\n\f\v]+|\/\/[^\n]*|\/\*[^]*?\*\/)+/y;
-const CODE = /%\{[^]*?\}%/y;
-const STRING = /"(?:\\[^]|[^"\\])*"/y;
-const COMMAND = /`(?:\\[^]|[^`\\])*`/y;
+const BLANK = /(?:[ \t\r\n\f\v]+|\/\/[^\n]*|\/\*[\s\S]*?\*\/)+/y;
+const CODE = /%\{[\s\S]*?\}%/y;
+const STRING = /"(?:\\[\s\S]|[^"\\])*"/y;
+const COMMAND = /`(?:\\[\s\S]|[^`\\])*`/y;
 const OPTION = /--[a-zA-Z0-9_]+/y;
 const DIRECTIVE = /#(?:ifdef|ifndef|else|endif)\b/y;
 /** Words that hold a mark no other word does. */
@@ -60,7 +74,8 @@ function tokenAt(source: string, at: number, line: number): { token: Token; leng
   if (first === '"' && match(STRING, source, at) !== '') return quoted('string', match(STRING, source, at), 1);
   if (first === '`' && match(COMMAND, source, at) !== '') return quoted('command', match(COMMAND, source, at), 1);
   if (first === '%' && match(CODE, source, at) !== '') return quoted('code', match(CODE, source, at), 2);
-  if (first === '#' && match(DIRECTIVE, source, at) !== '') return make('directive', match(DIRECTIVE, source, at).length, match(DIRECTIVE, source, at).slice(1));
+  if (first === '#' && match(DIRECTIVE, source, at) !== '')
+    return make('directive', match(DIRECTIVE, source, at).length, match(DIRECTIVE, source, at).slice(1));
   const option = match(OPTION, source, at);
   if (option !== '') return make('option', option.length, option.slice(2));
   const odd = match(ODD_WORD, source, at);

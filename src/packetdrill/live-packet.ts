@@ -30,6 +30,7 @@ export interface LivePacket {
   readonly tcp: LiveSegment | null;
 }
 
+/** The TCP part of it. */
 export interface LiveSegment {
   readonly seq: number;
   readonly ack: number;
@@ -99,6 +100,7 @@ function dissectTcp(view: DataView, at: number, end: number, source: Address, de
 
 function checked(view: DataView, at: number, end: number, source: Address, destination: Address, protocol: number): null {
   if (protocol !== Protocol.Udp) return null;
-  if (udp.check(view, at, end) !== 0 || !udp.verify(view, at, source, destination)) throw new Mismatch('outbound packet: its UDP header or checksum is wrong');
+  if (udp.check(view, at, end) !== 0 || !udp.verify(view, at, source, destination))
+    throw new Mismatch('outbound packet: its UDP header or checksum is wrong');
   return null;
 }

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../base/errors.js';
-import { profiles, type ProfileName } from '../net/profiles.js';
+import { type ProfileName, profiles } from '../net/profiles.js';
 import { type Deviation, expected, readDeviations } from './deviations.js';
 import { Tally } from './report.js';
 import { runScript } from './run-script.js';
@@ -41,7 +41,8 @@ export async function run(paths: readonly string[], options: PacketdrillOptions 
     });
     const known: Deviation | null = outcome.result === 'fail' ? expected(deviations, file, profile, normalize) : null;
     tally.add(dirname(file), outcome, known !== null);
-    if (options.json === true) write(JSON.stringify({ file, result: outcome.result, reason: outcome.reason, ...(known === null ? {} : { expected: known.reason }) }));
+    if (options.json === true)
+      write(JSON.stringify({ file, result: outcome.result, reason: outcome.reason, ...(known === null ? {} : { expected: known.reason }) }));
     else if (options.quiet !== true || (outcome.result === 'fail' && known === null)) write(line(file, outcome.result, outcome.reason, known));
   }
   if (options.json !== true) for (const text of tally.lines()) write(text);

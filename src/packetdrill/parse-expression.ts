@@ -42,12 +42,12 @@ function parseTerm(c: Cursor): Expression {
 /** Strings in a row are one; an ellipsis behind them leaves the end open. */
 function parseStrings(c: Cursor): Expression {
   let text = '';
-  while (c.seesKind('string')) text += unescape(c.take().text);
+  while (c.seesKind('string')) text += unquote(c.take().text);
   return { kind: 'string', text, open: c.accepts('...') };
 }
 
-function unescape(text: string): string {
-  return text.replace(/\\(x[0-9a-fA-F]{2}|[^])/g, (whole, what: string) => {
+function unquote(text: string): string {
+  return text.replace(/\\(x[0-9a-fA-F]{2}|[\s\S])/g, (whole, what: string) => {
     if (what.length === 3) return String.fromCharCode(Number.parseInt(what.slice(1), 16));
     return { n: '\n', t: '\t', r: '\r', '0': '\0', '\\': '\\', '"': '"' }[what] ?? whole;
   });

@@ -6,7 +6,16 @@ import { parseTcpOptions } from './parse-tcp-options.js';
 /** The accurate-ECN bit, beside wire/tcp's Flag: RFC 9768 §3.1.1. */
 export const AE = 256;
 
-const FLAG_LETTERS: Readonly<Record<string, number>> = { S: Flag.Syn, F: Flag.Fin, R: Flag.Rst, P: Flag.Psh, U: Flag.Urg, E: Flag.Ece, W: Flag.Cwr, A: AE };
+const FLAG_LETTERS: Readonly<Record<string, number>> = {
+  S: Flag.Syn,
+  F: Flag.Fin,
+  R: Flag.Rst,
+  P: Flag.Psh,
+  U: Flag.Urg,
+  E: Flag.Ece,
+  W: Flag.Cwr,
+  A: AE,
+};
 
 const ECN: Readonly<Record<string, number>> = { noecn: 0, ect1: 1, ect0: 2, ce: 3 };
 /** Code points of RFC 2474 §4.2.2, 2597, 3246, 5865, 8622 that have names. */
@@ -125,7 +134,10 @@ function parseFlags(c: Cursor): { flags: number; ace: boolean } {
     const { text } = c.take();
     if (!/^\.[0-7]$/.test(text)) c.fail('one AccECN digit expected');
     const bits = Number(text[1]);
-    return { flags: flags | Flag.Ack | ((bits & 4) !== 0 ? AE : 0) | ((bits & 2) !== 0 ? Flag.Cwr : 0) | ((bits & 1) !== 0 ? Flag.Ece : 0), ace: true };
+    return {
+      flags: flags | Flag.Ack | ((bits & 4) !== 0 ? AE : 0) | ((bits & 2) !== 0 ? Flag.Cwr : 0) | ((bits & 1) !== 0 ? Flag.Ece : 0),
+      ace: true,
+    };
   }
   if (c.accepts('.')) {
     flags |= Flag.Ack;

@@ -2,7 +2,7 @@
 import { seconds } from '../base/time.js';
 import type { Action, EventTime, Script, ScriptEvent, ScriptOption, SyscallAction } from './ast.js';
 import { Cursor } from './cursor.js';
-import { tokens, type Token } from './lexer.js';
+import { type Token, tokens } from './lexer.js';
 import { parseExpression, parseList } from './parse-expression.js';
 import { parsePacket } from './parse-packet.js';
 import { defined, preprocess, substitute } from './preprocess.js';

@@ -21,6 +21,7 @@ export interface OpenSocket {
   shared: boolean;
 }
 
+/** What a descriptor leads to. */
 export type OpenFile = OpenSocket | Epoll;
 
 /** One call: answers a result or a negative errno, or null while it would block. Called again when something has happened. */

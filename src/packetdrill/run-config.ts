@@ -28,8 +28,27 @@ export interface RunConfig {
 
 /** Options that change nothing here: they speak of tun devices, processes and wire servers. */
 const IGNORED = new Set([
-  'define', 'verbose', 'dry_run', 'gateway_ip', 'netmask_ip', 'speed', 'tun_dev', 'persistent_tun_dev', 'init_scripts', 'code_command', 'code_format', 'code_sockopt',
-  'wire_client', 'wire_server', 'wire_server_ip', 'wire_server_port', 'wire_client_dev', 'wire_server_dev', 'tcp_ts_ecr_scaled', 'send_omit_free', 'is_anyip',
+  'define',
+  'verbose',
+  'dry_run',
+  'gateway_ip',
+  'netmask_ip',
+  'speed',
+  'tun_dev',
+  'persistent_tun_dev',
+  'init_scripts',
+  'code_command',
+  'code_format',
+  'code_sockopt',
+  'wire_client',
+  'wire_server',
+  'wire_server_ip',
+  'wire_server_port',
+  'wire_client_dev',
+  'wire_server_dev',
+  'tcp_ts_ecr_scaled',
+  'send_omit_free',
+  'is_anyip',
 ]);
 
 const DEFAULTS = {

@@ -6,6 +6,7 @@ import { Runner } from './runner.js';
 import { ScriptError } from './script-error.js';
 import type { ReadFile } from './shell.js';
 
+/** How a script is run. */
 export interface ScriptRun {
   /** Wire habits that scripts presume, and the numbers of system calls. Default 'linux'. */
   readonly profile?: ProfileName;

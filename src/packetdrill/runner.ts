@@ -13,10 +13,11 @@ import { Machine } from './machine.js';
 import { Mismatch, Unsupported } from './outcome.js';
 import { type Attempt, Process, resultDifference } from './process.js';
 import { type RunConfig, runConfig } from './run-config.js';
-import { runShell, type ReadFile } from './shell.js';
+import { type ReadFile, runShell } from './shell.js';
 import { prepare } from './syscalls.js';
 import { Values } from './values.js';
 
+/** How a script is run, all defaults filled in. */
 export interface RunOptions {
   readonly profile: ProfileName;
   /** Compare without window values and without the order of options. */
@@ -153,7 +154,12 @@ export class Runner {
 
   private receivePacket(packet: PacketAction): void {
     const flow = this.inboundFlow(packet);
-    if (packet.body.kind === 'tcp' && (packet.body.flags & (Flag.Syn | Flag.Ack)) === (Flag.Syn | Flag.Ack) && flow.localIsnKnown && flow.remoteIsn === 0) {
+    if (
+      packet.body.kind === 'tcp' &&
+      (packet.body.flags & (Flag.Syn | Flag.Ack)) === (Flag.Syn | Flag.Ack) &&
+      flow.localIsnKnown &&
+      flow.remoteIsn === 0
+    ) {
       flow.remoteIsn = packet.body.seq;
     }
     this.machine.device.inject(buildPacket(packet, flow));
@@ -176,7 +182,13 @@ export class Runner {
     const deadline = any ? this.now + ANY_TIME_MAX : Math.max(to, this.now) + tolerance + LATE;
     let live = this.nextPacket(expected, deadline);
     const flow = this.flows.at(-1) as Flow;
-    if (expected.body.kind === 'tcp' && (expected.body.flags & Flag.Syn) !== 0 && live.tcp !== null && (live.tcp.flags & Flag.Syn) !== 0 && !flow.localIsnKnown) {
+    if (
+      expected.body.kind === 'tcp' &&
+      (expected.body.flags & Flag.Syn) !== 0 &&
+      live.tcp !== null &&
+      (live.tcp.flags & Flag.Syn) !== 0 &&
+      !flow.localIsnKnown
+    ) {
       flow.localIsnKnown = true;
       flow.localIsn = live.tcp.seq;
       flow.scriptIsn = expected.body.seq;
@@ -204,7 +216,8 @@ export class Runner {
       const live = dissect(sent);
       const known = this.flows.find((flow) => belongs(live, flow)) ?? this.connected(live);
       if (known === null) continue;
-      if (known !== this.flows.at(-1)) throw new Mismatch(`outbound packet of an earlier connection: ${formatLive(live, known)} at ${secs(sent.time - this.start)}`);
+      if (known !== this.flows.at(-1))
+        throw new Mismatch(`outbound packet of an earlier connection: ${formatLive(live, known)} at ${secs(sent.time - this.start)}`);
       if (expected.body.kind === 'other') throw new Unsupported(`protocol ${expected.body.protocol}`);
       return live;
     }
@@ -244,8 +257,16 @@ export class Runner {
       const next = this.nextPacket(expected, deadline);
       const segment = next.tcp;
       const before = parts.at(-1)?.tcp;
-      if (segment === null || before == null || segment.octets === 0 || segment.seq !== ((before.seq + before.octets) >>> 0) || segment.ack !== before.ack) {
-        throw new Mismatch(`outbound packet: expected ${wanted} octets in a row, got ${octets} and then ${formatLive(next, this.flows.at(-1) ?? null)}`);
+      if (
+        segment === null ||
+        before == null ||
+        segment.octets === 0 ||
+        segment.seq !== (before.seq + before.octets) >>> 0 ||
+        segment.ack !== before.ack
+      ) {
+        throw new Mismatch(
+          `outbound packet: expected ${wanted} octets in a row, got ${octets} and then ${formatLive(next, this.flows.at(-1) ?? null)}`,
+        );
       }
       octets += segment.octets;
       parts.push(next);

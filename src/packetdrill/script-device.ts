@@ -1,4 +1,4 @@
-import { copyPacket, Checksum, HEADROOM, type Packet, type PacketPool, BIG_SLOT, SMALL_SLOT } from '../base/packet.js';
+import { BIG_SLOT, Checksum, copyPacket, HEADROOM, type Packet, type PacketPool, SMALL_SLOT } from '../base/packet.js';
 import { Slab } from '../base/slab.js';
 import type { Micros } from '../base/time.js';
 import type { Device, DeviceEvents } from '../hyper/hypercalls.js';

@@ -2,12 +2,13 @@
  * Scripts set the scene with shell commands. They are recognised by their shape and done on the stack under test; nothing is run.
  * A command that is not recognised makes a script one we skip.
  */
+
+import { parsePrefix } from '../base/address.js';
+import { MAIN_TABLE } from '../net/ip/route.js';
 import { HalfOpen } from '../net/tcp/half-open.js';
 import { stateNames } from '../net/tcp/states.js';
 import { Tcb } from '../net/tcp/tcb.js';
 import { TimeWait } from '../net/tcp/time-wait.js';
-import { MAIN_TABLE } from '../net/ip/route.js';
-import { parsePrefix } from '../base/address.js';
 import { Mismatch, Unsupported } from './outcome.js';
 import type { Process } from './process.js';
 import { setForeign } from './sysctl-words.js';
@@ -46,7 +47,9 @@ function runCommand(line: string, process: Process, readFile: ReadFile, depth: n
   if (name === 'nstat' && pipe.length === 1) return;
   if (name === 'true' || name.startsWith('/tmp/sysctl_restore_')) return;
   if (name.endsWith('.sh') && args.length === 0) return runFile(name, process, readFile, depth);
-  throw new Unsupported(`command ${name === '' ? line : name}${pipe.length > 1 ? ` | ${pipe[1]?.[0]}` : args.length > 0 && !name.includes('/') ? ` ${args[0]}` : ''}`);
+  throw new Unsupported(
+    `command ${name === '' ? line : name}${pipe.length > 1 ? ` | ${pipe[1]?.[0]}` : args.length > 0 && !name.includes('/') ? ` ${args[0]}` : ''}`,
+  );
 }
 
 /** Words of a command; quotes hold them together, `$((…))` is worked out. */
@@ -73,14 +76,16 @@ function setSysctls(process: Process, args: readonly string[]): void {
 }
 
 /** Our names of states to BSD's. */
-const bsdState = (name: string): string => ({ 'SYN-RECEIVED': 'SYN_RCVD', 'SYN-SENT': 'SYN_SENT' })[name] ?? name.replaceAll('-', '_').replace(/(FIN_WAIT)_/, '$1_');
+const bsdState = (name: string): string =>
+  ({ 'SYN-RECEIVED': 'SYN_RCVD', 'SYN-SENT': 'SYN_SENT' })[name] ?? name.replaceAll('-', '_').replace(/(FIN_WAIT)_/, '$1_');
 
 /** `sockstat … | [grep packetdril |] grep -c STATE | grep N`: so many are in that state. With the program's name only those it holds open. */
 function sockstat(process: Process, args: readonly string[], filters: readonly (readonly string[])[]): void {
   const owned = filters.some(([, pattern]) => pattern?.startsWith('packetdril') === true);
   const counted = filters.find(([, flag]) => flag === '-c');
   const last = filters.at(-1);
-  if (counted === undefined || last?.[0] !== 'grep' || filters.some(([name]) => name !== 'grep')) throw new Unsupported('command sockstat of another shape');
+  if (counted === undefined || last?.[0] !== 'grep' || filters.some(([name]) => name !== 'grep'))
+    throw new Unsupported('command sockstat of another shape');
   const state = counted[2] as string;
   const port = args.includes('-p') ? Number(args[args.indexOf('-p') + 1]) : 0;
   const states = owned ? heldStates(process) : tableStates(process, port);
@@ -116,7 +121,9 @@ function ip(process: Process, args: readonly string[]): void {
   const after = (name: string): string | undefined => (words.includes(name) ? words[words.indexOf(name) + 1] : undefined);
   const mtu = Number(words.includes('lock') ? after('lock') : after('mtu'));
   const to = parsePrefix(words[2] ?? '');
-  const known = words.every((word, i) => i < 3 || ['via', 'dev', 'advmss', 'mtu', 'lock', 'initcwnd'].includes(word) || !/^[a-z]+$/.test(word) || words[i - 1] === 'dev');
+  const known = words.every(
+    (word, i) => i < 3 || ['via', 'dev', 'advmss', 'mtu', 'lock', 'initcwnd'].includes(word) || !/^[a-z]+$/.test(word) || words[i - 1] === 'dev',
+  );
   if (words[0] !== 'route' || to === null || !known || !Number.isInteger(mtu)) throw new Unsupported(`ip ${words[0]} ${words[1]}`);
   const advertised = after('advmss');
   if (advertised !== undefined && Number(advertised) !== mtu - (to.address.isV4 ? 40 : 60)) throw new Unsupported('ip route advmss');

@@ -27,7 +27,12 @@ export const optionCalls: Readonly<Record<string, Syscall>> = {
     const open = process.tcp(call.args[0]);
     if (open === null) return () => -Errno.EBADF;
     const name = describe(call.args[1] as Expression);
-    const octets = { SIOCINQ: () => open.socket.available, FIONREAD: () => open.socket.available, SIOCOUTQ: () => open.socket.unackedOctets, SIOCOUTQNSD: () => open.socket.unsentOctets }[name];
+    const octets = {
+      SIOCINQ: () => open.socket.available,
+      FIONREAD: () => open.socket.available,
+      SIOCOUTQ: () => open.socket.unackedOctets,
+      SIOCOUTQNSD: () => open.socket.unsentOctets,
+    }[name];
     if (octets === undefined) throw new Unsupported(`ioctl ${name}`);
     return () => {
       const expected = process.values.single(call.args[2]);
@@ -110,6 +115,7 @@ function checkValue(process: Process, name: string, e: Expression, value: number
 function checkLinger(process: Process, e: Expression, value: number, wrong: (expected: string, got: string) => Mismatch): void {
   const on = fieldOf(e, 'onoff');
   const seconds = fieldOf(e, 'linger');
-  if (on !== undefined && on.kind !== 'any' && process.values.number(on) !== 0 !== value >= 0) throw wrong(describe(e), value < 0 ? 'off' : 'on');
-  if (seconds !== undefined && seconds.kind !== 'any' && value >= 0 && process.values.number(seconds) !== value) throw wrong(describe(e), String(value));
+  if (on !== undefined && on.kind !== 'any' && (process.values.number(on) !== 0) !== value >= 0) throw wrong(describe(e), value < 0 ? 'off' : 'on');
+  if (seconds !== undefined && seconds.kind !== 'any' && value >= 0 && process.values.number(seconds) !== value)
+    throw wrong(describe(e), String(value));
 }

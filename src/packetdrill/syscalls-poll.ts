@@ -90,7 +90,8 @@ function expectEvents(process: Process, call: SyscallAction, ready: readonly { e
     const mask = fieldOf(wanted, 'events');
     if (mask !== undefined) sameEvents(process, 'epoll_wait', mask, events);
     const said = dataOf(wanted);
-    if (said !== null && data !== null && describe(said) !== describe(data)) throw new Mismatch(`epoll_wait: expected ${describe(said)}, got ${describe(data)}`);
+    if (said !== null && data !== null && describe(said) !== describe(data))
+      throw new Mismatch(`epoll_wait: expected ${describe(said)}, got ${describe(data)}`);
   }
 }
 

@@ -2,10 +2,10 @@ import { Errno } from '../base/errors.js';
 import { DatagramInfo } from '../net/socket/datagram-queue.js';
 import type { TcpSocket } from '../net/socket/tcp-socket.js';
 import type { Expression, SyscallAction } from './ast.js';
+import { connecting } from './connecting.js';
 import { Mismatch, Unsupported } from './outcome.js';
 import { firstForeign, streamOctets } from './payload.js';
 import type { Attempt, OpenSocket, Process } from './process.js';
-import { connecting } from './connecting.js';
 import type { Syscall } from './syscalls.js';
 import { describe, fieldOf, Msg } from './values.js';
 
@@ -37,9 +37,19 @@ export const transferCalls: Readonly<Record<string, Syscall>> = {
 
   write: (process, call) => writing(process, call, { octets: count(process, call), flags: 0, text: textOf(call.args[1]), target: undefined }),
   send: (process, call) =>
-    writing(process, call, { octets: count(process, call), flags: process.values.number(call.args[3]), text: textOf(call.args[1]), target: undefined }),
+    writing(process, call, {
+      octets: count(process, call),
+      flags: process.values.number(call.args[3]),
+      text: textOf(call.args[1]),
+      target: undefined,
+    }),
   sendto: (process, call) =>
-    writing(process, call, { octets: count(process, call), flags: process.values.number(call.args[3]), text: textOf(call.args[1]), target: call.args[4] }),
+    writing(process, call, {
+      octets: count(process, call),
+      flags: process.values.number(call.args[3]),
+      text: textOf(call.args[1]),
+      target: call.args[4],
+    }),
   writev: (process, call) => writing(process, call, { octets: vectorOctets(process, call.args[1]), flags: 0, text: null, target: undefined }),
   sendmsg(process, call) {
     const header = call.args[1] as Expression;

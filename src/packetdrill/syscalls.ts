@@ -1,17 +1,20 @@
 /** System calls by name. What is not here makes a script one we skip. */
 import { Errno } from '../base/errors.js';
 import type { SyscallAction } from './ast.js';
-import { epollCalls } from './syscalls-poll.js';
-import { optionCalls } from './syscalls-options.js';
-import { transferCalls } from './syscalls-transfer.js';
 import { connecting } from './connecting.js';
 import { Unsupported } from './outcome.js';
 import type { Attempt, Process } from './process.js';
+import { optionCalls } from './syscalls-options.js';
+import { epollCalls } from './syscalls-poll.js';
+import { transferCalls } from './syscalls-transfer.js';
 
 /** Prepares one call of one program. */
 export type Syscall = (process: Process, call: SyscallAction) => Attempt;
 
-const at = (value: number): Attempt => () => value;
+const at =
+  (value: number): Attempt =>
+  () =>
+    value;
 
 const connectionCalls: Readonly<Record<string, Syscall>> = {
   socket(process, call) {

@@ -54,7 +54,8 @@ function decodeOption(view: DataView, at: number, number: number, length: number
   if (number === Kind.Mss && length === 4) return { kind: 'mss', octets: view.getUint16(at + 2) };
   if (number === Kind.WindowScale && length === 3) return { kind: 'wscale', shift: view.getUint8(at + 2) };
   if (number === Kind.SackPermitted && length === 2) return { kind: 'sackOK' };
-  if (number === Kind.Timestamps && length === 10) return { kind: 'TS', val: view.getUint32(at + 2), ecr: view.getUint32(at + 6), absoluteEcr: false };
+  if (number === Kind.Timestamps && length === 10)
+    return { kind: 'TS', val: view.getUint32(at + 2), ecr: view.getUint32(at + 6), absoluteEcr: false };
   if (number === Kind.Sack && length > 2 && (length - 2) % 8 === 0) {
     const blocks: [number, number][] = [];
     for (let b = at + 2; b < at + length; b += 8) blocks.push([view.getUint32(b), view.getUint32(b + 4)]);

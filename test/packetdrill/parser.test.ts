@@ -84,7 +84,14 @@ describe('packetdrill: the language', () => {
   it('UDP, ICMP in both orders, encapsulation, and protocols we only read over', () => {
     assert.deepEqual(packet('> udp 5>7 (1000)').body, { kind: 'udp', octets: 1000 });
     const icmp = packet('< icmp unreachable frag_needed mtu 1200 [1:1461(1460)]').body as IcmpBody;
-    assert.deepEqual(icmp, { kind: 'icmp', type: 'unreachable', code: 'frag_needed', mtu: 1200, id: 0, quoted: { protocol: 'tcp', seq: 1, octets: 1460 } });
+    assert.deepEqual(icmp, {
+      kind: 'icmp',
+      type: 'unreachable',
+      code: 'frag_needed',
+      mtu: 1200,
+      id: 0,
+      quoted: { protocol: 'tcp', seq: 1, octets: 1460 },
+    });
     assert.deepEqual(packet('< [1:1461(1460)] icmp unreachable frag_needed mtu 1200').body, icmp);
     assert.equal(packet('> ipv4 192.0.2.1 > 192.0.2.2: ipv6 2001:db8::1 > 2001:db8::2: . 1:1(0) ack 1').outer.length, 2);
     assert.deepEqual(packet('> sctp: DATA[flgs=BE, len=20]; SACK[gaps=[1:2]]').body, { kind: 'other', protocol: 'sctp' });
@@ -101,7 +108,8 @@ describe('packetdrill: the language', () => {
   });
 
   it('options, initial and final commands, definitions and #ifdef', () => {
-    const source = '--ip_version=ipv6\n--mtu=1280\n--define=N=7\n`init`\n0 `one`\n#ifdef BSD\n+0 `two`\n#else\n+0 `three`\n#endif\n+0 close(N) = 0\n`end`';
+    const source =
+      '--ip_version=ipv6\n--mtu=1280\n--define=N=7\n`init`\n0 `one`\n#ifdef BSD\n+0 `two`\n#else\n+0 `three`\n#endif\n+0 close(N) = 0\n`end`';
     const script = parseScript(source);
     assert.deepEqual(
       script.options.map((o) => `${o.name}=${o.value}`),

@@ -39,7 +39,10 @@ const altered = (from: string | RegExp, to: string, script = SERVER): string => 
   return other;
 };
 
-for (const [family, script] of [['IPv4', SERVER], ['IPv6', V6(SERVER)]] as const) {
+for (const [family, script] of [
+  ['IPv4', SERVER],
+  ['IPv6', V6(SERVER)],
+] as const) {
   describe(`packetdrill: scripts over ${family}`, () => {
     it('passes what the stack does', () => passes(script));
 
@@ -107,7 +110,10 @@ describe('packetdrill: what is missing', () => {
 
 describe('packetdrill: normalized comparison', () => {
   it('leaves out windows and the order and padding of options, nothing else', () => {
-    const script = SERVER.replace('<mss 1460,nop,nop,sackOK,nop,wscale 7>', '<sackOK,wscale 7,mss 1460,eol>').replace('> . 1:1(0) ack 501', '> . 1:1(0) ack 501 win 9');
+    const script = SERVER.replace('<mss 1460,nop,nop,sackOK,nop,wscale 7>', '<sackOK,wscale 7,mss 1460,eol>').replace(
+      '> . 1:1(0) ack 501',
+      '> . 1:1(0) ack 501 win 9',
+    );
     assert.equal(runScript(script, { normalize: true }).result, 'pass');
     assert.equal(runScript(script).result, 'fail');
     assert.match(runScript(script.replace('mss 1460', 'mss 1400'), { normalize: true }).reason, /options/);
