@@ -91,4 +91,16 @@ verb('capture', 'pcapng to a file, or to stdout with -w -', () => import('./capt
 verb('drops', 'cause and remedy of a drop reason', () => import('./drops.js'), { arguments: '[reason]' });
 verb('demo', 'a stack that shows what it does, on this machine', () => import('./demo.js'), { json: false, options: [['--serve', 'serve afterwards, until Ctrl-C'], ['--memory', 'on a network in memory, without the kernel'], ['--namespace', 'in a namespace of its own']] });
 
+verb('packetdrill', 'run packetdrill scripts against the stack, on virtual time', () => import('../packetdrill/main.js'), {
+  arguments: '<paths...>',
+  options: [
+    ['--profile <name>', 'the wire habits scripts presume: linux or bsd', 'linux'],
+    ['-n, --normalize', 'leave out window values and the order of options'],
+    ['--strict', 'a packet nobody asks for fails the script'],
+    ['-q, --quiet', 'only failures and totals'],
+    ['--expect <file>', 'known failures, which do not count for the exit code'],
+    ['-D, --define <name...>', 'NAME or NAME=VALUE, for #ifdef and for words'],
+  ],
+});
+
 await program.parseAsync();
