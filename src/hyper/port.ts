@@ -25,8 +25,11 @@ const BIGS_AT = RX_FRAMES + RX_FRAME * BATCH;
 const TX_FRAMES = 8;
 const TX_FRAME = 24;
 const TX_PIECES = 8;
-/** How long a device rests whose slots are all held, before it looks again. */
+/** How long a device rests whose slots are all held, or that nobody reads, before it looks again; doubled up to 64 times. */
 const REST = millis(1);
+const RESTS_MAX = 6;
+/** Times Readable is told to somebody who does not receive: of an interface that is down. Readiness is level-triggered, so the loop would spin. */
+const UNREAD_MAX = 8;
 
 /** What a device over a port is made of. */
 export interface PortSetup {
@@ -76,6 +79,8 @@ export class PortDevice implements Device {
   private filled = 0;
   private bigsWanted = 1;
   private resting = false;
+  /** Times Readable was told since the last receive. */
+  private unread = 0;
   private closed = false;
   private failure: NetError | null = null;
   private readonly alarm: Alarm;
@@ -113,7 +118,8 @@ export class PortDevice implements Device {
   }
 
   receive(pool: PacketPool, into: Packet[], max: number): number {
-    if (this.closed) return 0;
+    if (this.closed || this.failure !== null) return 0;
+    this.unread = 0;
     const { rx } = this;
     const room = pool.max - pool.held;
     const limit = this.fill(max < room ? max : room);
@@ -276,13 +282,18 @@ export class PortDevice implements Device {
     if (events === null) return;
     context.enter();
     try {
-      if (event & PortEvent.Readable) events.readable();
+      if (event & PortEvent.Readable) this.onReadable(events);
       if (event & PortEvent.Writable) events.writable();
       if (event & PortEvent.Link) this.onLink(a === 1, b, events);
       if (event & PortEvent.Dead) this.fail(a);
     } finally {
       context.leave();
     }
+  }
+
+  private onReadable(events: DeviceEvents): void {
+    if (++this.unread > UNREAD_MAX) this.rest();
+    else events.readable();
   }
 
   private onLink(up: boolean, mtu: number, events: DeviceEvents): void {
@@ -296,14 +307,15 @@ export class PortDevice implements Device {
     }
   }
 
-  /** All slots are held: no readiness is told until some come back, or the loop would spin. */
+  /** All slots are held, or nobody reads: no readiness is told for a while, or the loop would spin. */
   private rest(): void {
     if (!this.resting) {
       this.resting = true;
       this.rests++;
       this.io.interest(this.port, 0);
     }
-    this.alarm.set(this.context.monotonic() + REST);
+    const doublings = Math.min(RESTS_MAX, Math.max(0, this.unread - UNREAD_MAX));
+    this.alarm.set(this.context.monotonic() + REST * 2 ** doublings);
   }
 
   private wake(): void {
@@ -335,8 +347,16 @@ export class PortDevice implements Device {
   }
 
   private onAlarm(): void {
-    if (this.failure !== null) this.events?.failed(this.failure);
-    else this.events?.readable();
+    const { events } = this;
+    if (events === null) return;
+    if (this.failure !== null) {
+      events.failed(this.failure);
+      return;
+    }
+    // Set for the next time before the stack is told: a receive takes it back.
+    this.unread++;
+    this.rest();
+    events.readable();
   }
 }
 

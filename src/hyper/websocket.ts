@@ -17,6 +17,7 @@ export interface FrameSocket {
   addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
 }
 
+/** Exactly one of `url` and `socket`. */
 export interface WebSocketSpec extends DeviceSpec {
   readonly type: 'websocket';
   /** ws: or wss:. */

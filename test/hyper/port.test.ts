@@ -128,6 +128,19 @@ for (const native of [true, false]) {
       for (const packet of into.slice(0, 2)) packet.release();
     });
 
+    it('does not keep the loop busy with what nobody reads, and goes on when somebody does', async () => {
+      open(0);
+      writeSync(far, Buffer.alloc(60, 1));
+      await sleep(150);
+      const told = events.seen.length;
+      assert.ok(told >= 1 && told < 30, `${told} times`);
+      assert.equal(bench.receive(device).length, 1);
+      events.seen.length = 0;
+      writeSync(far, Buffer.alloc(60, 2));
+      await events.until('readable');
+      assert.equal(bench.receive(device).length, 1);
+    });
+
     it('a transmit comes up short when the other end does not read, and is told when there is room', async () => {
       open(0);
       let sent = 0;

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { ConfigError, NetError } from '#src/base/errors.js';
 import { type Packet, PacketPool } from '#src/base/packet.js';
 import type { DeviceContext } from '#src/hyper/device-context.js';
@@ -129,6 +131,21 @@ for (const native of [true, false]) {
       assert.throws(opening({ type: 'tap', mtu: 'big' }), /'mtu' is to be a number/);
       assert.throws(opening({ type: 'tab' }), /did you mean 'tap'/);
       assert.throws(opening({ type: 'tap', mac: '01:00:00:00:00:01' }), ConfigError);
+    });
+
+    it('without the privilege: the error says whom to ask', function () {
+      needs(this, 'root');
+      const script = `
+        import { createNodeHost } from '#src/hyper/node-host.js';
+        try {
+          createNodeHost({ native: ${native}, log() {} }).open({ type: 'tap', name: 'as0' });
+        } catch (error) {
+          console.log(error.code, error.message);
+        }`;
+      const root = fileURLToPath(new URL('../../../', import.meta.url));
+      const nobody = { uid: 65_534, gid: 65_534 };
+      const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], { cwd: root, encoding: 'utf8', ...nobody });
+      assert.match(stdout, /^(EACCES|EPERM) .*not permitted/, stderr);
     });
 
     it('two queues of one multi-queue device', () => {
