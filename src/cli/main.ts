@@ -94,7 +94,7 @@ verb('demo', 'a stack that shows what it does, on this machine', () => import('.
 verb('packetdrill', 'run packetdrill scripts against the stack, on virtual time', () => import('../packetdrill/main.js'), {
   arguments: '<paths...>',
   options: [
-    ['--profile <name>', 'the wire habits scripts presume: linux or bsd', 'linux'],
+    ['--profile <name>', 'the wire habits scripts presume: linux (default) or bsd'],
     ['-n, --normalize', 'leave out window values and the order of options'],
     ['--strict', 'a packet nobody asks for fails the script'],
     ['-q, --quiet', 'only failures and totals'],
