@@ -153,6 +153,8 @@ export class TcpBench {
   /** Window and next numbers of the peer: defaults of rx. */
   peer = { seq: 1, ack: 1, wnd: 65_535, ts: 1_000, timestamps: false };
   readonly sent: Sent[] = [];
+  /** Our next sequence number, for tests that walk through states. */
+  nxt = 1;
   private readonly seenDrops: Float64Array;
 
   constructor(options: BenchOptions = {}) {
@@ -252,7 +254,8 @@ export class TcpBench {
     if (expected.data === undefined) look('length', sent.data.length, 0);
     else look('length', sent.data.length, typeof expected.data === 'number' ? expected.data : expected.data.length);
     assert.deepEqual(got, want);
-    if (typeof expected.data === 'number') assert.deepEqual(sent.data, pattern(sent.seq - this.sndBase - 1, expected.data), 'the octets are those of their place');
+    if (typeof expected.data === 'number')
+      assert.deepEqual(sent.data, pattern(sent.seq - this.sndBase - 1, expected.data), 'the octets are those of their place');
     else if (typeof expected.data === 'string') assert.equal(Buffer.from(sent.data).toString('latin1'), expected.data);
     return sent;
   }
@@ -399,7 +402,11 @@ export class TcpBench {
     copyPacket(packet, all, 0);
     const { view } = new Page(all);
     assert.equal(packet.checksum, Checksum.Partial);
-    assert.equal(view.getUint16(16), fold(pseudoSum(packet.source, packet.destination, 6, packet.length)), 'the pseudo header is in the checksum field');
+    assert.equal(
+      view.getUint16(16),
+      fold(pseudoSum(packet.source, packet.destination, 6, packet.length)),
+      'the pseudo header is in the checksum field',
+    );
     assert.equal(packet.csumStart, packet.head);
     const header = wire.headerLength(view, 0);
     const size = packet.gsoSize || all.length;
@@ -455,6 +462,7 @@ export interface EstablishedOptions extends BenchOptions {
 export function established(o: EstablishedOptions = {}): TcpBench {
   const t = new TcpBench(o);
   t.sndBase = (o.snd?.nxt ?? 1) - 1;
+  t.nxt = t.sndBase + 1;
   t.rcvBase = (o.rcv?.nxt ?? 1) - 1;
   if (o.rcv?.wnd !== undefined) {
     t.ctx.sysctl.set('net.ipv4.tcp_rmem', [4_096, 4_096, 4_096]);
@@ -497,3 +505,61 @@ function flagBits(text: string): number {
 
 const letters = (bits: number): string => wire.formatFlags(bits).replace('.', 'A').replace('none', '');
 const normal = (flags: string): string => [...flags].sort().join('');
+
+/** States a connection can be brought to. */
+export const synchronized = ['ESTABLISHED', 'FIN-WAIT-1', 'FIN-WAIT-2', 'CLOSE-WAIT', 'CLOSING', 'LAST-ACK'] as const;
+
+/** A connection in the given state. Our next octet is `t.nxt`, the peer's `t.peer.seq`; nothing is pending. */
+export function inState(state: string, o: EstablishedOptions = {}): TcpBench {
+  if (state === 'SYN-RECEIVED') return crossing(o);
+  const t = established(o);
+  const fin = (): void => {
+    t.app(() => t.socket.shutdown('write'));
+    t.tx({ flags: 'FA', seq: t.nxt });
+    t.nxt++;
+  };
+  const peerFin = (): void => {
+    t.rx({ flags: 'FA' });
+    t.peer.seq++;
+    t.tx({ ack: t.peer.seq });
+  };
+  switch (state) {
+    case 'FIN-WAIT-1':
+      fin();
+      break;
+    case 'FIN-WAIT-2':
+    case 'TIME-WAIT':
+      fin();
+      t.peer.ack = t.nxt;
+      t.rx({});
+      if (state === 'TIME-WAIT') peerFin();
+      break;
+    case 'CLOSE-WAIT':
+      peerFin();
+      break;
+    case 'CLOSING':
+      fin();
+      peerFin();
+      break;
+    case 'LAST-ACK':
+      peerFin();
+      fin();
+      break;
+  }
+  t.quiet();
+  assert.equal(t.state, state);
+  return t;
+}
+
+/** SYN-RECEIVED by way of crossing SYNs. */
+function crossing(o: EstablishedOptions): TcpBench {
+  const t = new TcpBench(o);
+  t.socket.onReady = () => {};
+  t.app(() => t.socket.connect(t.remote, t.remotePort));
+  t.localPort = t.socket.localPort;
+  t.syn({ flags: 'S' });
+  t.rx({ seq: 0, flags: 'S', mss: 1_000, sackOk: true });
+  t.tx({ seq: 0, ack: 1, flags: 'SA' });
+  t.quiet();
+  return t;
+}

@@ -73,6 +73,7 @@ export class TcpSocket extends Socket {
     if (this.closed) return -Errno.EBADF;
     if (this.listener !== null) return -Errno.EISCONN;
     if (this.tcb !== null) return this.tcb.state === State.SynSent ? -Errno.EALREADY : -Errno.EISCONN;
+    this.ctx.touch();
     return this.tcp.connect(this, address, port, zone);
   }
 
@@ -171,6 +172,7 @@ export class TcpSocket extends Socket {
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    this.ctx.touch();
     this.onReady = null;
     if (this.listener !== null) this.listener.close();
     this.listener = null;
@@ -182,6 +184,7 @@ export class TcpSocket extends Socket {
 
   /** Resets the connection at once (RFC 9293 §3.9.1.5) and closes the socket. */
   abort(): void {
+    this.ctx.touch();
     if (this.tcb !== null) abort(this.tcb);
     this.close();
   }
@@ -243,6 +246,7 @@ export class TcpSocket extends Socket {
 
   setOption(name: string, value: number | string): number {
     const options = this.writableOptions();
+    this.ctx.touch();
     let result = 0;
     if (name === 'TCP_CONGESTION') result = this.tcp.setCongestion(this, String(value));
     else if (name === 'SO_RCVBUF' || name === 'SO_SNDBUF') result = this.setBuffer(options, name, Number(value));

@@ -10,6 +10,7 @@ import { pseudoSum } from '../../wire/transport-checksum.js';
 import { Counter } from '../counters.js';
 import type { Path } from '../ip/path.js';
 import { Flag } from './segment.js';
+import { State } from './states.js';
 import { AckDue, type Tcb } from './tcb.js';
 import type { Tcp } from './tcp.js';
 import { advertise, windowField } from './window.js';
@@ -75,7 +76,8 @@ export function sendSegment(tcb: Tcb, seq: Seq, length: number, flags: number, m
   tcp.ctx.counters.add(Counter.TcpOutSegs, segments);
   address(tcb, packet);
   tcp.ip.output(packet, path);
-  return true;
+  // What fails on the way down comes back as an error about this segment, and may have ended the connection.
+  return tcb.state !== State.Closed;
 }
 
 /** Sends an ACK without data. */

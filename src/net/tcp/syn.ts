@@ -98,15 +98,16 @@ export function sendSyn(tcb: Tcb): void {
   tcp.ip.output(packet, path);
 }
 
-/** Takes over what the peer's SYN says: sequence numbers, options. `offered`: we had sent ours with them. RFC 7323 §2.2, §3.2. */
+/** Takes over what the peer's SYN says, ours having been sent: sequence numbers, options. RFC 7323 §2.2, §3.2. */
 export function synTaken(tcb: Tcb, seg: Segment): void {
   const { rcv, snd, agreed, tcp } = tcb;
   const { v } = tcp.ctx.sysctl;
   const { options } = seg;
+  const window = (rcv.edge - rcv.nxt) | 0;
   rcv.irs = seg.seq;
   rcv.nxt = (seg.seq + 1) | 0;
   rcv.acked = rcv.nxt;
-  rcv.edge = (rcv.nxt + synWindow(rcv.space, snd.mss)) | 0;
+  rcv.edge = (rcv.nxt + window) | 0;
   agreed.timestamps = options.timestamps && v['net.ipv4.tcp_timestamps'] === 1;
   agreed.sack = options.sackPermitted && v['net.ipv4.tcp_sack'] === 1;
   agreed.wscale = options.windowScale >= 0 && v['net.ipv4.tcp_window_scaling'] === 1;

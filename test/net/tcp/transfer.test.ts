@@ -29,7 +29,14 @@ describe('TCP: two ends', () => {
 
   for (let seed = 1; seed <= 12; seed++) {
     it(`octets arrive once and in order over a path with faults, seed ${seed}`, () => {
-      const pair = new Pair({ seed, delay: 10_000, jitter: seed % 3 === 0 ? 8_000 : 0, loss: 0.01 * (seed % 6), duplicate: seed % 4 === 0 ? 0.05 : 0, family: seed % 2 === 0 ? 6 : 4 });
+      const pair = new Pair({
+        seed,
+        delay: 10_000,
+        jitter: seed % 3 === 0 ? 8_000 : 0,
+        loss: 0.01 * (seed % 6),
+        duplicate: seed % 4 === 0 ? 0.05 : 0,
+        family: seed % 2 === 0 ? 6 : 4,
+      });
       const [client, server] = pair.connect();
       transfer(pair, client, server, 500_000, 20_000);
       transfer(pair, server, client, 100_000, 5_000);
