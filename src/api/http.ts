@@ -28,8 +28,17 @@ interface AgentDefault {
 type Dial = (this: hostHttp.Agent, options: object) => Duplex;
 type Class<T> = { readonly prototype: T };
 
+interface AgentOptions {
+  readonly socket?: Duplex;
+  /** That of the request; a Unix socket's is socketPath. */
+  readonly path?: string;
+  readonly socketPath?: string;
+}
+
+const withoutPath = (options: AgentOptions): object => ({ ...options, path: options.socketPath });
+
 /** An agent of Node that dials by `createConnection`; callable without new, as Node's is. */
-function agentClass<T extends hostHttp.Agent>(Host: Class<T>, createConnection: (this: T, options: object) => Duplex): Callable<T, unknown[]> {
+function agentClass<T extends hostHttp.Agent>(Host: Class<T>, createConnection: (this: T, options: AgentOptions) => Duplex): Callable<T, unknown[]> {
   return callable<T, unknown[]>({ name: 'Agent', methods: Host, shared: { createConnection }, setup: (self, ...args) => construct(Host, self, args) });
 }
 
@@ -46,7 +55,7 @@ function construct<T>(Host: Class<T>, self: T, args: unknown[]): undefined {
 
 /** `node:http` over `net`. */
 export function createHttp(net: Net): Http {
-  const Agent = agentClass(hostHttp.Agent, (options: object) => net.connect(options));
+  const Agent = agentClass(hostHttp.Agent, (options: AgentOptions) => net.connect(withoutPath(options)));
   const globalAgent = new Agent(KEPT);
   const request = (...args: unknown[]): hostHttp.ClientRequest => call(hostHttp.request, withDefault(args, { _defaultAgent: globalAgent }));
   return {
@@ -62,8 +71,8 @@ export function createHttp(net: Net): Http {
 
 /** `node:https` over `net`. */
 export function createHttps(net: Net): Https {
-  const Agent = agentClass(hostHttps.Agent, function (this: hostHttps.Agent, options: { socket?: Duplex }) {
-    const socket = options.socket ?? net.connect(options);
+  const Agent = agentClass(hostHttps.Agent, function (this: hostHttps.Agent, options: AgentOptions) {
+    const socket = options.socket ?? net.connect(beneathTls(withoutPath(options)));
     // Node's own keeps the TLS sessions, and takes a socket that is there.
     return (hostHttps.Agent.prototype as unknown as { createConnection: Dial }).createConnection.call(this, { ...options, socket });
   });
@@ -98,10 +107,12 @@ function tlsConnect(net: Net, args: readonly unknown[]): hostTls.TLSSocket {
   if (typeof host === 'string') options.host = host;
   const last = args[args.length - 1];
   const callback = typeof last === 'function' ? (last as () => void) : undefined;
-  // The signal ends the TLS socket, and that one the socket beneath.
-  const socket = options.socket ?? net.connect({ ...options, signal: undefined, onread: undefined });
+  const socket = options.socket ?? net.connect(beneathTls(options));
   return hostTls.connect({ ...(options as hostTls.ConnectionOptions), socket }, callback);
 }
+
+/** The TLS socket ends the one beneath it, at a signal too, and reads from it. */
+const beneathTls = (options: object): object => ({ ...options, autoDestroy: false, signal: undefined, onread: undefined });
 
 /** `node:http2` over `net`. */
 export function createHttp2(net: Net): Http2 {

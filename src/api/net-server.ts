@@ -1,9 +1,10 @@
-import { Server as HostServer, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { Errno } from '../base/errors.js';
 import type { TcpSocket } from '../net/socket/tcp-socket.js';
 import type { Stack } from '../net/stack.js';
 import { anyFamily, formatEndpoint, interfaceIndex, parseEndpoint } from './endpoint.js';
 import { Hold } from './hold.js';
+import { HostServer } from './host.js';
 import type { LookupAddress } from './lookup.js';
 import { type ListenOptions, listenArguments } from './net-arguments.js';
 import type { NetShared, SocketMethods } from './net-socket.js';
@@ -26,6 +27,8 @@ export interface ListeningServer extends HostServer {
   /** Seconds. */
   readonly keepAliveInitialDelay: number;
   readonly highWaterMark: number;
+  /** Servers of node:tls have it. */
+  readonly setSecureContext?: unknown;
   readonly blockList?: { check(address: string, family: 'ipv4' | 'ipv6'): boolean };
 }
 
@@ -170,7 +173,15 @@ export function listen(server: ListeningServer, net: NetShared, accept: AcceptSo
   }
 }
 
-function open(server: ListeningServer, net: NetShared, accept: AcceptSocket, host: string, port: number, backlog: number, options: ListenOptions): void {
+function open(
+  server: ListeningServer,
+  net: NetShared,
+  accept: AcceptSocket,
+  host: string,
+  port: number,
+  backlog: number,
+  options: ListenOptions,
+): void {
   const { stack } = net;
   const core = stack.tcp.openSocket(familyOf(stack, host, options));
   const result = bindAndListen(stack, core, host, port, backlog, options);
@@ -209,7 +220,8 @@ function bindAndListen(stack: Stack, core: TcpSocket, host: string, port: number
 }
 
 function closeOnAbort(server: HostServer, signal: AbortSignal): void {
-  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) throw invalidType('options.signal', 'an instance of AbortSignal', signal);
+  if (typeof signal !== 'object' || signal === null || !('aborted' in signal))
+    throw invalidType('options.signal', 'an instance of AbortSignal', signal);
   const abort = (): void => void server.close();
   if (signal.aborted) process.nextTick(abort);
   else {

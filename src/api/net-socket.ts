@@ -1,4 +1,4 @@
-import { Socket as HostSocket, isIP, type BlockList, type Server as HostServer } from 'node:net';
+import { type BlockList, isIP } from 'node:net';
 import { Duplex } from 'node:stream';
 import { Errno } from '../base/errors.js';
 import type { TcpSocket } from '../net/socket/tcp-socket.js';
@@ -6,6 +6,7 @@ import type { Stack } from '../net/stack.js';
 import type { TcpInfo } from '../net/tcp/info.js';
 import { formatEndpoint } from './endpoint.js';
 import { Hold } from './hold.js';
+import { type HostServer, HostSocket } from './host.js';
 import type { Lookup } from './lookup.js';
 import { checkConnectOptions, checkedTimeout, checkSocketOptions, connectArguments, type Listener, type SocketOptions } from './net-arguments.js';
 import { Attempt, type Connecting } from './net-connect.js';
@@ -97,7 +98,9 @@ export class SocketMethods extends Duplex {
     const early = this.connecting;
     const used = early || state.core !== null;
     this.connecting = false;
-    state.close(early && error === null ? new StateError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION', 'Socket closed before the connection was established') : error);
+    state.close(
+      early && error === null ? new StateError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION', 'Socket closed before the connection was established') : error,
+    );
     done(error);
     // As late as Node's, where the handle closes first: who awaits 'error' must still see 'close'.
     if (used) setImmediate(closed, this, error !== null);
@@ -161,7 +164,12 @@ export class SocketMethods extends Duplex {
   }
 
   /** Milliseconds; whole seconds count. `interval` and `count` as in newer Nodes: between probes, and how many. */
-  setKeepAlive(on: boolean | { enable?: boolean; initialDelay?: number; interval?: number; count?: number } = false, initialDelay = 0, interval = 0, count = 0): this {
+  setKeepAlive(
+    on: boolean | { enable?: boolean; initialDelay?: number; interval?: number; count?: number } = false,
+    initialDelay = 0,
+    interval = 0,
+    count = 0,
+  ): this {
     if (typeof on === 'object' && on !== null) return this.setKeepAlive(on.enable, on.initialDelay, on.interval, on.count);
     const { _state: state } = this;
     const seconds = (ms: number): number => Math.trunc(ms / 1_000);
@@ -401,10 +409,11 @@ export function setupSocket(socket: SocketMethods, net: NetShared, given: Socket
     allowHalfOpen: Boolean(options.allowHalfOpen),
     // 'close' tells whether there was an error, which Duplex's own does not.
     emitClose: false,
-    autoDestroy: true,
+    autoDestroy: options.autoDestroy !== false,
   });
   const { blockList } = options;
-  if (blockList !== undefined && typeof blockList?.check !== 'function') throw invalidType('options.blockList', 'an instance of net.BlockList', blockList);
+  if (blockList !== undefined && typeof blockList?.check !== 'function')
+    throw invalidType('options.blockList', 'an instance of net.BlockList', blockList);
   Object.assign(socket, { connecting: false, timeout: undefined, server: null, _server: null, _host: null, _parent: null, blockList });
   Object.assign(socket, { _state: new SocketState(socket, net, options) });
   if (options.noDelay) socket.setNoDelay();

@@ -4,6 +4,7 @@ import type { TcpSocket } from '../net/socket/tcp-socket.js';
 import type { Stack } from '../net/stack.js';
 import type { TcpInfo } from '../net/tcp/info.js';
 import { type Callable, callable } from './callable.js';
+import { HostServer, HostSocket } from './host.js';
 import { type Lookup, localLookup } from './lookup.js';
 import { type ConnectionOptions, checkedDelay, connectArguments, type Listener, type SocketOptions } from './net-arguments.js';
 import { type AcceptSocket, type ListeningServer, listen } from './net-server.js';
@@ -51,6 +52,8 @@ export interface Net {
   setDefaultAutoSelectFamilyAttemptTimeout(ms: number): void;
   /** Beyond Node: lets any server of Node (http, https, http2, tls) listen on this stack. Answers it. */
   adopt<T extends hostNet.Server>(server: T): T;
+  /** Beyond Node: the socket as one that passes for an instance of Node's own net.Socket, for libraries that ask. Not for node:tls, which would look for a native handle in it. */
+  disguise(socket: Socket): Socket;
 }
 
 export interface CreateNetOptions {
@@ -109,11 +112,9 @@ export function createNet(stack: Stack, options: CreateNetOptions = {}): Net {
       shared.attemptDelay = checkedDelay(ms, ATTEMPT_DELAY);
     },
     adopt: (server) => Object.assign(server, { listen: listenHere }),
+    disguise: (socket) => new Proxy(socket, { getPrototypeOf: () => HostSocket.prototype }),
   };
 }
-
-// Taken at load: a preload may later put ours in their place.
-const { Socket: HostSocket, Server: HostServer } = hostNet;
 
 /** node:tls calls `net.Socket.call(this)` on instances of Node's own class: they stay Node's. */
 function callHost(Host: typeof HostSocket | typeof HostServer): (self: object, ...args: unknown[]) => boolean {
@@ -133,8 +134,10 @@ function dial(Socket: Callable<SocketMethods, [SocketOptions?]>, args: readonly 
   return socket.connect(...all) as unknown as Socket;
 }
 
-function acceptOptions({ allowHalfOpen, highWaterMark }: ListeningServer): SocketOptions {
-  return highWaterMark === undefined ? { allowHalfOpen } : { allowHalfOpen, readableHighWaterMark: highWaterMark, writableHighWaterMark: highWaterMark };
+function acceptOptions({ allowHalfOpen, highWaterMark, setSecureContext }: ListeningServer): SocketOptions {
+  // node:tls destroys a TLS socket with what it has not read yet when the one beneath closes.
+  const options = { allowHalfOpen, autoDestroy: setSecureContext === undefined };
+  return highWaterMark === undefined ? options : { ...options, readableHighWaterMark: highWaterMark, writableHighWaterMark: highWaterMark };
 }
 
 function accepted(socket: SocketMethods, core: TcpSocket, server: ListeningServer): SocketMethods {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { makeNetns, type Netns } from '../support/netns.js';
@@ -22,6 +24,7 @@ app.listen(80, () => console.log('listening'));
 describe('anystack run: an unmodified program over a stack', function () {
   this.timeout(60_000);
   let ns: Netns;
+  let app: ChildProcess | undefined;
   // Below the project, so that the program finds its packages.
   const folder = mkdtempSync(resolve('build', 'run-'));
   const curl = (path: string): Promise<string> => ns.exec('curl', '-s', '--max-time', '10', `http://10.62.0.2${path}`);
@@ -33,10 +36,12 @@ describe('anystack run: an unmodified program over a stack', function () {
     writeFileSync(join(folder, 'kernel.txt'), 'a server of the kernel');
     const config = { interfaces: { eth0: { device: { type: 'tap', name: 'tap0', hostAddress: '10.62.0.1/24' }, addresses: ['10.62.0.2/24'] } } };
     writeFileSync(join(folder, 'stack.json'), JSON.stringify(config));
-    const app = ns.start(process.execPath, main, 'run', join(folder, 'stack.json'), '--', process.execPath, join(folder, 'app.mjs'));
+    app = ns.start(process.execPath, main, 'run', join(folder, 'stack.json'), '--', process.execPath, join(folder, 'app.mjs'));
     await new Promise<void>((listening, reject) => {
-      app.stdout?.on('data', (data) => String(data).includes('listening') && listening());
-      app.on('exit', (code) => reject(new assert.AssertionError({ message: `the program ended with ${code}` })));
+      app?.stdout?.on('data', (data) => String(data).includes('listening') && listening());
+      let said = '';
+      app?.stderr?.on('data', (data) => (said += data));
+      app?.on('exit', (code) => reject(new assert.AssertionError({ message: `the program ended with ${code}: ${said}` })));
     });
     ns.start('python3', '-m', 'http.server', '8000', '--bind', '10.62.0.1', '--directory', folder);
     await ns.exec(
@@ -55,7 +60,11 @@ describe('anystack run: an unmodified program over a stack', function () {
     );
   });
 
-  after(() => {
+  after(async () => {
+    if (app !== undefined) {
+      app.kill('SIGTERM'); // run passes it on
+      await once(app, 'exit');
+    }
     ns?.remove();
     rmSync(folder, { recursive: true, force: true });
   });
