@@ -73,7 +73,13 @@ const packets = Number(process.argv[3] ?? 4_000_000);
 const prng = new Prng(1);
 const destinations = new Int32Array(65_536);
 const host = new VirtualHost();
-const stack = new Stack('bench', host, new Sysctl('linux', { 'net.ipv4.ip_forward': 1 }), { failed: (e) => { throw e; }, conflict: () => {}, link: () => {} });
+const stack = new Stack('bench', host, new Sysctl('linux', { 'net.ipv4.ip_forward': 1 }), {
+  failed: (e) => {
+    throw e;
+  },
+  conflict: () => {},
+  link: () => {},
+});
 const inward = new Endless(1, destinations);
 const outward = new Endless(2, destinations);
 const eth0 = stack.addInterface('eth0', inward);
@@ -86,7 +92,20 @@ eth1.neighbors?.setPermanent(gateway as NonNullable<typeof gateway>, 0x0200, 0x7
 for (let i = 0; i < routes; i++) {
   const length = routes === 1 ? 0 : 17 + prng.below(8);
   const word = routes === 1 ? 0 : ((0x14000000 + prng.below(0x60000000)) & (-1 << (32 - length))) | 0;
-  stack.ip.routes.add({ family: 4, prefix: v4(word), length, type: 'unicast', index: eth1.index, gateway, source: null, metric: 0, mtu: 0, table: MAIN_TABLE, vrf: 0, protocol: 'static' });
+  stack.ip.routes.add({
+    family: 4,
+    prefix: v4(word),
+    length,
+    type: 'unicast',
+    index: eth1.index,
+    gateway,
+    source: null,
+    metric: 0,
+    mtu: 0,
+    table: MAIN_TABLE,
+    vrf: 0,
+    protocol: 'static',
+  });
   if (i < destinations.length) destinations[i] = word | 5;
 }
 for (let i = routes; i < destinations.length; i++) destinations[i] = (destinations[i % routes] as number) + (routes === 1 ? 0x14000000 + i : 0);
@@ -106,4 +125,6 @@ function run(count: number): { rate: number; allocated: number } {
 run(packets / 4);
 const runs = Array.from({ length: 5 }, () => run(packets));
 const median = (numbers: number[]): number => numbers.sort((a, b) => a - b)[2] as number;
-console.log(`forwarding 64 B, ${routes} routes: ${(median(runs.map((r) => r.rate)) / 1e6).toFixed(2)} M packets per CPU-second, ${median(runs.map((r) => r.allocated)).toFixed(1)} octets of heap per packet`);
+console.log(
+  `forwarding 64 B, ${routes} routes: ${(median(runs.map((r) => r.rate)) / 1e6).toFixed(2)} M packets per CPU-second, ${median(runs.map((r) => r.allocated)).toFixed(1)} octets of heap per packet`,
+);

@@ -30,12 +30,18 @@ export const stackSysctls = {
     help: 'Receive buffer of UDP, raw and packet sockets.',
     source: 'Linux',
   }),
-  'net.core.rmem_max': int(4_194_304, 'octets', 2_048, 1_073_741_824, { help: 'Greatest SO_RCVBUF a program may ask for.', source: 'Linux (raised)' }),
+  'net.core.rmem_max': int(4_194_304, 'octets', 2_048, 1_073_741_824, {
+    help: 'Greatest SO_RCVBUF a program may ask for.',
+    source: 'Linux (raised)',
+  }),
   'net.core.wmem_default': int(212_992, 'octets', 4_608, 1_073_741_824, {
     effect: 'new sockets',
     help: 'Send buffer of UDP, raw and packet sockets.',
     source: 'Linux',
   }),
-  'net.core.wmem_max': int(4_194_304, 'octets', 4_608, 1_073_741_824, { help: 'Greatest SO_SNDBUF a program may ask for.', source: 'Linux (raised)' }),
+  'net.core.wmem_max': int(4_194_304, 'octets', 4_608, 1_073_741_824, {
+    help: 'Greatest SO_SNDBUF a program may ask for.',
+    source: 'Linux (raised)',
+  }),
   'net.core.somaxconn': int(4_096, 'connections', 1, 1_048_576, { help: 'Greatest backlog of listen.', source: 'Linux' }),
 } as const;

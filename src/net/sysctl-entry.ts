@@ -35,6 +35,12 @@ export function choice<T extends string>(value: T, choices: readonly T[], rest: 
 }
 
 /** Three integers: least, default, greatest. */
-export function triple(value: readonly [number, number, number], unit: string, low: number, high: number, rest: Rest): SysctlEntry<readonly [number, number, number]> {
+export function triple(
+  value: readonly [number, number, number],
+  unit: string,
+  low: number,
+  high: number,
+  rest: Rest,
+): SysctlEntry<readonly [number, number, number]> {
   return { type: 'triple', unit, default: value, range: [low, high], effect: 'now', ...rest };
 }

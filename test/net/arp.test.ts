@@ -5,8 +5,10 @@ import { address } from '../support/stacks.js';
 import { Bench, hex, toHex, udp } from '../support/wire.js';
 
 const ALL = hex('ffffffffffff');
-const request = (sender: string, target: string, mac = '020000000009'): Uint8Array => hex(`0001 0800 06 04 0001 ${mac} ${sender} 000000000000 ${target}`);
-const reply = (sender: string, target: string, mac = '020000000009'): Uint8Array => hex(`0001 0800 06 04 0002 ${mac} ${sender} 020000000001 ${target}`);
+const request = (sender: string, target: string, mac = '020000000009'): Uint8Array =>
+  hex(`0001 0800 06 04 0001 ${mac} ${sender} 000000000000 ${target}`);
+const reply = (sender: string, target: string, mac = '020000000009'): Uint8Array =>
+  hex(`0001 0800 06 04 0002 ${mac} ${sender} 020000000001 ${target}`);
 
 describe('ARP', () => {
   let t: Bench;
@@ -23,7 +25,10 @@ describe('ARP', () => {
     t.ether(0x0806, request('0a000009', '0a000001'), ALL);
     const [frame] = t.frames() as [Uint8Array];
     assert.equal(frame.length, 60);
-    assert.equal(toHex(frame.subarray(0, 42)), `020000000009 020000000001 0806 0001080006040002 020000000001 0a000001 020000000009 0a000009`.replaceAll(' ', ''));
+    assert.equal(
+      toHex(frame.subarray(0, 42)),
+      `020000000009 020000000001 0806 0001080006040002 020000000001 0a000001 020000000009 0a000009`.replaceAll(' ', ''),
+    );
     assert.equal(state('10.0.0.9'), 'STALE');
     t.dropped({});
   });

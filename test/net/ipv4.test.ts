@@ -216,7 +216,11 @@ describe('IPv4', () => {
         return t.packets().map((p) => p.length);
       };
       assert.deepEqual(send(), [1_228]);
-      t.ip({ src: '10.0.0.9', protocol: 1, payload: icmp(3, 4, 1_000, ipv4({ src: '10.0.0.1', dst: '10.0.0.9', length: 1_228, payload: udp(7, 9, 'x', 1_208) })) });
+      t.ip({
+        src: '10.0.0.9',
+        protocol: 1,
+        payload: icmp(3, 4, 1_000, ipv4({ src: '10.0.0.1', dst: '10.0.0.9', length: 1_228, payload: udp(7, 9, 'x', 1_208) })),
+      });
       assert.equal(socket.takeError(), Errno.EMSGSIZE);
       assert.deepEqual(send(), [996, 252]);
       t.run(seconds(601));

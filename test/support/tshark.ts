@@ -14,7 +14,9 @@ export async function problems(file: string, extra: readonly string[] = []): Pro
 
 /** Fields of the frames that match a display filter, a row each. */
 export async function fields(file: string, filter: string, names: readonly string[], extra: readonly string[] = []): Promise<string[][]> {
-  const { stdout } = await run('tshark', ['-n', '-2', '-r', file, ...extra, '-Y', filter, '-T', 'fields', ...names.flatMap((name) => ['-e', name])], { maxBuffer: 1 << 26 });
+  const { stdout } = await run('tshark', ['-n', '-2', '-r', file, ...extra, '-Y', filter, '-T', 'fields', ...names.flatMap((name) => ['-e', name])], {
+    maxBuffer: 1 << 26,
+  });
   return stdout
     .split('\n')
     .filter((line) => line !== '')

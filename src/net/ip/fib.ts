@@ -74,7 +74,11 @@ export class Fib {
 
   private differsBelow(w1: number, w2: number, w3: number, i: number, length: number): boolean {
     const p = this.linear;
-    return differs(w1 ^ (p[i + 1] as number), length - 32) || differs(w2 ^ (p[i + 2] as number), length - 64) || differs(w3 ^ (p[i + 3] as number), length - 96);
+    return (
+      differs(w1 ^ (p[i + 1] as number), length - 32) ||
+      differs(w2 ^ (p[i + 2] as number), length - 64) ||
+      differs(w3 ^ (p[i + 3] as number), length - 96)
+    );
   }
 
   private sort(): void {

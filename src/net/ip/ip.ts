@@ -119,7 +119,8 @@ export class IpLayer implements Ip {
     if (route.type === 'prohibit') return -Errno.EACCES;
     if (route.type === 'unreachable') return -Errno.EHOSTUNREACH;
     const iface = this.interfaces.at(route.index) as Interface;
-    if (isSubnetBroadcast(iface, destination)) return this.make(iface, given ?? this.sourceOf(iface, destination, destination), destination, 'broadcast', route.mtu);
+    if (isSubnetBroadcast(iface, destination))
+      return this.make(iface, given ?? this.sourceOf(iface, destination, destination), destination, 'broadcast', route.mtu);
     const nextHop = route.gateway ?? destination;
     const mtu = Math.min(route.mtu || 65_535, this.pathMtu.get(destination, flow.vrf), iface.mtu);
     const room = this.hooks.room === null ? mtu : this.hooks.room(flow, iface, mtu);

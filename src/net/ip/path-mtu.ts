@@ -46,7 +46,12 @@ export class PathMtu {
     this.entries.delete(key);
     if (this.entries.size >= PATH_MTU_MAX) this.entries.delete(this.entries.keys().next().value as number);
     if (!this.timer.armed) this.ctx.wheel.arm(this.timer, this.ctx.now + seconds(this.ctx.sysctl.v['net.ipv4.route.mtu_expires']));
-    this.entries.set(key, { destination: destination.clone(), vrf, mtu, expires: this.ctx.now + seconds(this.ctx.sysctl.v['net.ipv4.route.mtu_expires']) });
+    this.entries.set(key, {
+      destination: destination.clone(),
+      vrf,
+      mtu,
+      expires: this.ctx.now + seconds(this.ctx.sysctl.v['net.ipv4.route.mtu_expires']),
+    });
     return true;
   }
 

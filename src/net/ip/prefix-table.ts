@@ -71,7 +71,14 @@ export class PrefixTable {
       const at = i * this.width;
       const wide = this.width === 4;
       const w = this.words;
-      each(w[at] as number, wide ? (w[at + 1] as number) : 0, wide ? (w[at + 2] as number) : 0, wide ? (w[at + 3] as number) : 0, length - 1, this.values[i] as number);
+      each(
+        w[at] as number,
+        wide ? (w[at + 1] as number) : 0,
+        wide ? (w[at + 2] as number) : 0,
+        wide ? (w[at + 3] as number) : 0,
+        length - 1,
+        this.values[i] as number,
+      );
     }
   }
 
@@ -115,7 +122,13 @@ export class PrefixTable {
       if (lengths[i] === 0) continue;
       const at = i * width;
       const wide = width === 4;
-      const j = this.find(words[at] as number, wide ? (words[at + 1] as number) : 0, wide ? (words[at + 2] as number) : 0, wide ? (words[at + 3] as number) : 0, (lengths[i] as number) - 1);
+      const j = this.find(
+        words[at] as number,
+        wide ? (words[at + 1] as number) : 0,
+        wide ? (words[at + 2] as number) : 0,
+        wide ? (words[at + 3] as number) : 0,
+        (lengths[i] as number) - 1,
+      );
       for (let k = 0; k < width; k++) this.words[j * width + k] = words[at + k] as number;
       this.lengths[j] = lengths[i] as number;
       this.values[j] = values[i] as number;

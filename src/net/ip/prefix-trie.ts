@@ -49,7 +49,9 @@ export class PrefixTrie {
       const low = slot < 32;
       const bit = 1 << (slot & 31);
       const upTo = bit | (bit - 1);
-      const runs = low ? popcount((nodes[node + 2] as number) & upTo) : popcount(nodes[node + 2] as number) + popcount((nodes[node + 3] as number) & upTo);
+      const runs = low
+        ? popcount((nodes[node + 2] as number) & upTo)
+        : popcount(nodes[node + 2] as number) + popcount((nodes[node + 3] as number) & upTo);
       const value = (values[(nodes[node + 5] as number) + runs - 1] as number) & VALUE;
       if (value !== 0) best = value;
       const children = nodes[node + (low ? 0 : 1)] as number;
@@ -212,7 +214,13 @@ export class PrefixTrie {
 
   private isEmpty(node: number): boolean {
     const at = node * NODE;
-    return this.nodes[at] === 0 && this.nodes[at + 1] === 0 && this.nodes[at + 2] === 1 && this.nodes[at + 3] === 0 && this.values[this.nodes[at + 5] as number] === 0;
+    return (
+      this.nodes[at] === 0 &&
+      this.nodes[at + 1] === 0 &&
+      this.nodes[at + 2] === 1 &&
+      this.nodes[at + 3] === 0 &&
+      this.values[this.nodes[at + 5] as number] === 0
+    );
   }
 
   private unlink(parent: number, slot: number): void {

@@ -123,7 +123,9 @@ export class Forward4 {
     const mtu = route.mtu === 0 ? out.mtu : Math.min(route.mtu, out.mtu);
     const length = packet.tail - packet.head;
     if (length > mtu && !this.fits(packet, mtu)) {
-      if (packet.flags & PacketFlag.DontFragment || packet.gsoType !== Gso.None) {
+      // What we put together for tracking was cut before: it may be cut again.
+      const cut = (packet.flags & PacketFlag.Reassembled) !== 0;
+      if ((packet.flags & PacketFlag.DontFragment && !cut) || packet.gsoType !== Gso.None) {
         this.icmp.unreachable(packet, Unreachable.FragmentationNeeded, mtu);
         this.ctx.drop(packet, Drop.IpTooBig);
         return;
@@ -162,7 +164,8 @@ export class Forward4 {
       this.ctx.drop(packet, Drop.NeighborTableFull);
       return;
     }
-    if (neighbor.state === NeighborState.Reachable || neighbor.state === NeighborState.Permanent) this.ethernet.frame(out, packet, neighbor.macHigh, neighbor.macLow);
+    if (neighbor.state === NeighborState.Reachable || neighbor.state === NeighborState.Permanent)
+      this.ethernet.frame(out, packet, neighbor.macHigh, neighbor.macLow);
     else neighbor.table.send(packet, neighbor);
   }
 }

@@ -94,7 +94,8 @@ export class Ipv4 implements NetworkInput {
     // "This host on this network" speaks only to everybody: a DHCP client (RFC 1122 §3.2.1.3 a, RFC 2131 §4.1).
     if (source >>> 24 === 0 && (source !== 0 || (destination !== -1 && destination >>> 28 !== 14))) return Drop.IpMartian;
     if (destination === 0) return Drop.IpMartian;
-    if ((packet.flags & PacketFlag.Looped) === 0 && packet.depth === 0 && this.ip.locals.find(packet.source, iface.vrf, iface.index) !== null) return Drop.IpBadSource;
+    if ((packet.flags & PacketFlag.Looped) === 0 && packet.depth === 0 && this.ip.locals.find(packet.source, iface.vrf, iface.index) !== null)
+      return Drop.IpBadSource;
     if (isSubnetBroadcast(iface, packet.source)) return Drop.IpBadSource;
     return 0;
   }

@@ -48,7 +48,18 @@ export class Output4 implements FamilyOutput {
     const df = packet.flags & PacketFlag.DontFragment;
     const id = df && packet.gsoType === Gso.None ? 0 : this.identification(packet);
     const { source, destination } = packet;
-    wire.put(packet.view, at, packet.trafficClass, packet.length & 0xffff, id, df ? wire.Flag.DontFragment : 0, packet.ttl, packet.protocol, source.w3, destination.w3);
+    wire.put(
+      packet.view,
+      at,
+      packet.trafficClass,
+      packet.length & 0xffff,
+      id,
+      df ? wire.Flag.DontFragment : 0,
+      packet.ttl,
+      packet.protocol,
+      source.w3,
+      destination.w3,
+    );
     this.ctx.counters.count(Counter.IpOutRequests);
   }
 
@@ -105,7 +116,8 @@ export class Output4 implements FamilyOutput {
   }
 
   private identification(packet: Packet): number {
-    const h = Math.imul(packet.source.w3 ^ (this.ctx.secret[2] as number), 0x9e3779b1) ^ Math.imul(packet.destination.w3 ^ packet.protocol, 0x85ebca6b);
+    const h =
+      Math.imul(packet.source.w3 ^ (this.ctx.secret[2] as number), 0x9e3779b1) ^ Math.imul(packet.destination.w3 ^ packet.protocol, 0x85ebca6b);
     const bucket = (h >>> 16) & (IDENT_BUCKETS - 1);
     const id = this.idents[bucket] as number;
     this.idents[bucket] = id + (packet.gsoType === Gso.None ? 1 : Math.ceil(packet.length / packet.gsoSize));

@@ -97,7 +97,8 @@ export class Arp implements Solicitor {
     this.wanted.setV4(sender);
     const n = forUs && op === arp.Op.Request ? table.obtain(this.wanted) : table.find(this.wanted);
     if (n === null) return;
-    const solicited = op === arp.Op.Reply && forUs && (n.state === NeighborState.Incomplete || n.state === NeighborState.Probe || n.state === NeighborState.Delay);
+    const solicited =
+      op === arp.Op.Reply && forUs && (n.state === NeighborState.Incomplete || n.state === NeighborState.Probe || n.state === NeighborState.Delay);
     table.learn(n, high, low, solicited, true);
   }
 

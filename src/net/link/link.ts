@@ -93,7 +93,8 @@ export class Ethernet implements Link {
 
   /** A packet to a neighbour, head at its IP header. Owns it. */
   output(iface: Interface, packet: Packet, neighbor: Neighbor): void {
-    if (neighbor.state === NeighborState.Reachable || neighbor.state === NeighborState.Permanent) this.frame(iface, packet, neighbor.macHigh, neighbor.macLow);
+    if (neighbor.state === NeighborState.Reachable || neighbor.state === NeighborState.Permanent)
+      this.frame(iface, packet, neighbor.macHigh, neighbor.macLow);
     else neighbor.table.send(packet, neighbor);
   }
 

@@ -29,6 +29,8 @@ export class UdpSocket extends Socket {
   readonly queue: DatagramQueue;
   reuse = false;
   bound = false;
+  /** Sees each datagram first, head at its payload; true: it took the packet over. ESP in UDP. */
+  encapsulation: ((packet: Packet) => boolean) | null = null;
   connected = false;
   private error = 0;
   private broadcast = false;
@@ -209,6 +211,7 @@ export class UdpSocket extends Socket {
 
   /** head at the payload. For Udp. Owns the packet. */
   deliver(packet: Packet): void {
+    if (this.encapsulation?.(packet)) return;
     if (!this.queue.push(packet, Drop.UdpReceiveBufferFull)) {
       this.ctx.counters.count(Counter.UdpInErrors);
       return;

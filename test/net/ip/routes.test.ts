@@ -9,7 +9,21 @@ const make = (): Routes => new Routes({ running: (index) => !down.has(index) });
 
 function route(to: string, index: number, extra: Partial<Route> = {}): Route {
   const { address: at, length } = prefix(to);
-  return { family: at.isV4 ? 4 : 6, prefix: at, length, type: 'unicast', index, gateway: null, source: null, metric: 0, mtu: 0, table: MAIN_TABLE, vrf: 0, protocol: 'static', ...extra };
+  return {
+    family: at.isV4 ? 4 : 6,
+    prefix: at,
+    length,
+    type: 'unicast',
+    index,
+    gateway: null,
+    source: null,
+    metric: 0,
+    mtu: 0,
+    table: MAIN_TABLE,
+    vrf: 0,
+    protocol: 'static',
+    ...extra,
+  };
 }
 
 function lookup(routes: Routes, to: string, extra: Partial<Flow> = {}, from = '10.9.9.9'): Hop | null {
@@ -51,7 +65,10 @@ describe('routes', () => {
         ['10.0.0.0/8', 2],
       ],
     );
-    assert.equal(routes.remove((r) => r.index === 1), 1);
+    assert.equal(
+      routes.remove((r) => r.index === 1),
+      1,
+    );
     assert.equal(lookup(routes, '10.0.0.1')?.index, 2);
     routes.replace(route('10.0.0.0/8', 7, { metric: 5 }));
     assert.equal(lookup(routes, '10.0.0.1')?.index, 7);
@@ -62,7 +79,8 @@ describe('routes', () => {
   it('equal routes share flows; when one is lost only its own flows move', () => {
     const routes = make();
     for (const index of [1, 2, 3, 4]) routes.add(route('10.0.0.0/8', index, { gateway: address(`192.0.2.${index}`) }));
-    const choice = (): number[] => Array.from({ length: 4_000 }, (_, i) => (lookup(routes, '10.0.0.1', { protocol: 6, sourcePort: i, destinationPort: 80 }) as Hop).index);
+    const choice = (): number[] =>
+      Array.from({ length: 4_000 }, (_, i) => (lookup(routes, '10.0.0.1', { protocol: 6, sourcePort: i, destinationPort: 80 }) as Hop).index);
     const before = choice();
     for (const index of [1, 2, 3, 4]) {
       const share = before.filter((x) => x === index).length;
