@@ -49,7 +49,8 @@ function describe(batch: Batch, packet: Packet, sa: Sa, sequence: number, at: nu
   if (packet.family === 6) maskV6(scratch, to, headers);
   else maskV4(scratch, to);
   const ah = to + headers;
-  scratch.bytes.fill(0, ah + wire.HEADER_LEN, ah + octets);
+  // The padding behind the ICV is whatever its sender left there, and counts: RFC 4302 §3.3.3.2.1.
+  scratch.bytes.fill(0, ah + wire.HEADER_LEN, ah + wire.HEADER_LEN + sa.icvLength);
   // RFC 4302 §2.5.1: the high half is checked and not sent.
   if (sa.esn) scratch.view.setInt32(ah + octets, (sequence / TWO32) | 0);
   const data = at + octets;

@@ -31,6 +31,8 @@ export class UdpSocket extends Socket {
   bound = false;
   /** Sees each datagram first, head at its payload; true: it took the packet over. ESP in UDP. */
   encapsulation: ((packet: Packet) => boolean) | null = null;
+  /** Sees each datagram first, head at its payload; true: it took the packet over. ESP in UDP. */
+  encapsulation: ((packet: Packet) => boolean) | null = null;
   connected = false;
   private error = 0;
   private broadcast = false;
