@@ -17,7 +17,10 @@ export async function run([file]: readonly string[], options: OptionValues): Pro
   const ended = new Promise<number>((resolve) => {
     end = resolve;
   });
-  forwardEvents(stack, tell);
+  // What happens before the stack serves is told after that.
+  const early: Readonly<Record<string, unknown>>[] = [];
+  let hear = (event: Readonly<Record<string, unknown>>): unknown => early.push(event);
+  forwardEvents(stack, (event) => void hear(event));
   stack.events.once('failed', () => end(1));
   const reload = (): void => stack.reload(readConfig(file as string));
   let control: ControlServer;
@@ -37,6 +40,8 @@ export async function run([file]: readonly string[], options: OptionValues): Pro
     }
   });
   tell({ event: 'ready', name: stack.name, pid: process.pid, control: control.path, interfaces: stack.link.show().map((l) => l.name), ms: Math.round(performance.now() - from) });
+  hear = tell;
+  early.forEach(tell);
   const code = await ended;
   control.close();
   await stack.close();

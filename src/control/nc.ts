@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { AnyStack } from '../anystack.js';
+import { NetError } from '../base/errors.js';
 import type { Stream } from './stream.js';
 
 /** What `nc` does. */
@@ -18,9 +19,19 @@ export function nc(stack: AnyStack, stream: Stream, { host, port, udp = false }:
 
 function listen(stack: AnyStack, stream: Stream, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
+    const early: (Buffer | null)[] = [];
+    let waiting = 0;
+    stream.onData = (octets) => {
+      early.push(octets);
+      waiting += octets?.length ?? 0;
+      if (waiting <= EARLY_MAX) return;
+      server.close();
+      reject(new NetError('ENOBUFS', 'nc', undefined, port, 'nobody has called yet, and no more octets are kept'));
+    };
     const server = stack.net.createServer({ allowHalfOpen: true }, (socket) => {
       server.close();
       join(socket as unknown as Duplex, stream).then(resolve, reject);
+      for (const octets of early) stream.onData(octets);
     });
     server.on('error', reject);
     server.listen(port, () => stream.event({ listening: port }));
@@ -31,6 +42,9 @@ function listen(stack: AnyStack, stream: Stream, port: number): Promise<void> {
   });
 }
 
+/** Octets kept for a caller who has not called yet. */
+const EARLY_MAX = 1_048_576;
+
 function join(socket: Duplex, stream: Stream): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.on('data', (octets: Buffer) => {
@@ -38,9 +52,16 @@ function join(socket: Duplex, stream: Stream): Promise<void> {
     });
     stream.onDrain = () => socket.resume();
     socket.on('end', () => stream.event({ end: true }));
+    socket.on('drain', () => stream.pause(false));
     socket.on('error', reject);
-    socket.on('close', () => resolve());
-    stream.onData = (octets) => (octets === null ? socket.end() : socket.write(octets));
+    socket.on('close', () => {
+      stream.pause(false);
+      resolve();
+    });
+    stream.onData = (octets) => {
+      if (octets === null) socket.end();
+      else if (!socket.write(octets)) stream.pause(true);
+    };
     stream.onCancel = () => socket.destroy();
   });
 }

@@ -20,6 +20,14 @@ export interface ControlHooks {
 /** Streams one client may have open at a time. */
 const STREAMS_MAX = 64;
 
+/** One client's connection and what it has under way. */
+interface Session {
+  readonly socket: Socket;
+  readonly streams: Map<number, Stream>;
+  send(reply: Reply): boolean;
+  open(id: number): Stream;
+}
+
 /** The control socket of one stack. Its folder is the owner's alone, so whoever connects may do everything. */
 export class ControlServer {
   readonly path: string;
@@ -61,9 +69,10 @@ export class ControlServer {
     this.clients.add(socket);
     const streams = new Map<number, Stream>();
     const send = (reply: Reply): boolean => socket.writable && socket.write(`${JSON.stringify(reply)}\n`);
+    const open = (id: number): Stream => new Stream(id, send, (held) => (held ? socket.pause() : socket.resume()));
+    const session: Session = { socket, streams, send, open };
     socket.setEncoding('utf8');
-    const tooLong = (): void => void socket.destroy();
-    const take = lines((text) => this.request(text, socket, streams, send), tooLong);
+    const take = lines((text) => this.request(text, session), () => socket.destroy());
     socket.on('data', (chunk) => take(String(chunk)));
     socket.on('drain', () => streams.forEach((stream) => stream.drained()));
     socket.on('error', () => socket.destroy());
@@ -73,20 +82,20 @@ export class ControlServer {
     });
   }
 
-  private request(text: string, socket: Socket, streams: Map<number, Stream>, send: (reply: Reply) => boolean): void {
+  private request(text: string, session: Session): void {
     const request = parse(text);
     if (request === null) {
-      socket.destroy();
+      session.socket.destroy();
       return;
     }
-    const open = streams.get(request.id);
+    const open = session.streams.get(request.id);
     if (request.method === undefined) open?.input(request);
-    else if (open !== undefined || streams.size >= STREAMS_MAX) send({ id: request.id, error: { code: 'EBUSY', message: 'too many requests at a time' } });
-    else this.run(request, streams, send);
+    else if (open !== undefined || session.streams.size >= STREAMS_MAX) session.send({ id: request.id, error: { code: 'EBUSY', message: 'too many requests at a time' } });
+    else this.run(request, session);
   }
 
-  private run({ id, v, method = '', params = [] }: Request, streams: Map<number, Stream>, send: (reply: Reply) => boolean): void {
-    const stream = new Stream(id, send);
+  private run({ id, v, method = '', params = [] }: Request, { streams, send, open }: Session): void {
+    const stream = open(id);
     streams.set(id, stream);
     const finish = (reply: Reply): void => {
       streams.delete(id);

@@ -10,10 +10,17 @@ export class Stream {
   onDrain: () => void = () => {};
   private readonly id: number;
   private readonly send: (reply: Reply) => boolean;
+  private readonly hold: (held: boolean) => void;
 
-  constructor(id: number, send: (reply: Reply) => boolean) {
+  constructor(id: number, send: (reply: Reply) => boolean, hold: (held: boolean) => void) {
     this.id = id;
     this.send = send;
+    this.hold = hold;
+  }
+
+  /** Takes nothing more from the client, in this stream or another, until it is called with false. */
+  pause(held: boolean): void {
+    this.hold(held);
   }
 
   /** False when the client is slower: wait for onDrain. */
