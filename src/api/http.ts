@@ -20,11 +20,6 @@ export type Http2 = typeof hostHttp2;
 /** Node's globalAgent since Node 19: connections are kept, the last used first, 5 s. */
 const KEPT = { keepAlive: true, scheduling: 'lifo', timeout: 5_000 } as const;
 
-/** Where Node's request takes its agent from when none is given. */
-interface AgentDefault {
-  readonly _defaultAgent: hostHttp.Agent;
-}
-
 type Dial = (this: hostHttp.Agent, options: object) => Duplex;
 type Class<T> = { readonly prototype: T };
 
@@ -57,7 +52,7 @@ function construct<T>(Host: Class<T>, self: T, args: unknown[]): undefined {
 export function createHttp(net: Net): Http {
   const Agent = agentClass(hostHttp.Agent, (options: AgentOptions) => net.connect(withoutPath(options)));
   const globalAgent = new Agent(KEPT);
-  const request = (...args: unknown[]): hostHttp.ClientRequest => call(hostHttp.request, withDefault(args, { _defaultAgent: globalAgent }));
+  const request = (...args: unknown[]): hostHttp.ClientRequest => call(hostHttp.request, withAgent(args, globalAgent, Agent));
   return {
     ...hostHttp,
     Agent,
@@ -77,7 +72,7 @@ export function createHttps(net: Net): Https {
     return (hostHttps.Agent.prototype as unknown as { createConnection: Dial }).createConnection.call(this, { ...options, socket });
   });
   const globalAgent = new Agent(KEPT);
-  const request = (...args: unknown[]): hostHttp.ClientRequest => call(hostHttps.request, withDefault(args, { _defaultAgent: globalAgent }));
+  const request = (...args: unknown[]): hostHttp.ClientRequest => call(hostHttps.request, withAgent(args, globalAgent, Agent));
   return {
     ...hostHttps,
     Agent,
@@ -112,7 +107,7 @@ function tlsConnect(net: Net, args: readonly unknown[]): hostTls.TLSSocket {
 }
 
 /** The TLS socket ends the one beneath it, at a signal too, and reads from it. */
-const beneathTls = (options: object): object => ({ ...options, autoDestroy: false, signal: undefined, onread: undefined });
+const beneathTls = (options: object): object => ({ ...options, signal: undefined, onread: undefined });
 
 /** `node:http2` over `net`. */
 export function createHttp2(net: Net): Http2 {
@@ -167,11 +162,13 @@ export function createConnector(net: Net, options: hostTls.ConnectionOptions = {
   };
 }
 
-/** (url | options) [, options] [, callback], with `extra` among the options. */
-function withDefault(args: readonly unknown[], extra: AgentDefault): unknown[] {
+/** (url | options) [, options] [, callback], with an agent of ours unless there is one: Node's default would go to the host's network. */
+function withAgent(args: readonly unknown[], globalAgent: hostHttp.Agent, Agent: new () => hostHttp.Agent): unknown[] {
   const at = args.findIndex((x) => typeof x === 'object' && x !== null && !(x instanceof URL));
-  if (at >= 0) return args.map((x, i) => (i === at ? { ...extra, ...(x as object) } : x));
-  return [args[0], extra, ...args.slice(1)];
+  const given = (at < 0 ? {} : args[at]) as { agent?: hostHttp.Agent | false | null; createConnection?: unknown };
+  const own = given.createConnection === undefined ? globalAgent : undefined;
+  const options = { ...given, agent: given.agent === false ? new Agent() : (given.agent ?? own) };
+  return at < 0 ? [args[0], options, ...args.slice(1)] : args.map((x, i) => (i === at ? options : x));
 }
 
 /** Node's overloads are Node's to sort out. */

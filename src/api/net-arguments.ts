@@ -19,8 +19,6 @@ export interface SocketOptions {
   /** Milliseconds; whole seconds count. */
   readonly keepAliveInitialDelay?: number;
   readonly blockList?: BlockList;
-  /** Default true: destroyed when both directions have ended. False under a TLS socket, which ends it when everything has been read. */
-  readonly autoDestroy?: boolean;
   /** The host's own: such a socket is Node's. */
   readonly fd?: number;
   readonly handle?: unknown;

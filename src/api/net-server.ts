@@ -27,8 +27,6 @@ export interface ListeningServer extends HostServer {
   /** Seconds. */
   readonly keepAliveInitialDelay: number;
   readonly highWaterMark: number;
-  /** Servers of node:tls have it. */
-  readonly setSecureContext?: unknown;
   readonly blockList?: { check(address: string, family: 'ipv4' | 'ipv6'): boolean };
 }
 

@@ -71,6 +71,12 @@ export class SocketMethods extends Duplex {
     return this;
   }
 
+  /** As on any Duplex; who listens for node:tls makes the socket a carrier. */
+  override on(...[event, listener]: Parameters<Duplex['on']>): this {
+    if (event === 'data' && isTlsReader(listener)) carryTls(this);
+    return super.on(event, listener);
+  }
+
   override _read(): void {
     this._state.transfer.read();
   }
@@ -295,6 +301,8 @@ export class SocketState {
   core: TcpSocket | null = null;
   attempt: Attempt | null = null;
   timer: NodeJS.Timeout | null = null;
+  /** A TLS socket reads from it: see carryTls. */
+  carriesTls = false;
   /** RST instead of FIN. */
   resetting = false;
   private readonly asked = new Map<string, number | string>();
@@ -409,7 +417,7 @@ export function setupSocket(socket: SocketMethods, net: NetShared, given: Socket
     allowHalfOpen: Boolean(options.allowHalfOpen),
     // 'close' tells whether there was an error, which Duplex's own does not.
     emitClose: false,
-    autoDestroy: options.autoDestroy !== false,
+    autoDestroy: true,
   });
   const { blockList } = options;
   if (blockList !== undefined && typeof blockList?.check !== 'function')
@@ -428,6 +436,8 @@ function closed(socket: SocketMethods, hadError: boolean): void {
 
 /** Writing to who has ended, and with us, is an error of its own in Node. */
 function endedByPeer(this: SocketMethods): void {
+  // Not before: the TLS socket takes its own allowHalfOpen from ours.
+  if (this._state.carriesTls) this.allowHalfOpen = true;
   if (!this.allowHalfOpen) this.write = writeAfterEnd;
 }
 
@@ -438,6 +448,23 @@ function writeAfterEnd(this: SocketMethods, chunk: unknown, encoding?: unknown, 
   if (typeof done === 'function') process.nextTick(done as WriteCallback, error);
   this.destroy(error);
   return false;
+}
+
+/**
+ * node:tls reads a socket that is not its own through a wrapper, whose listener has this error in it. There is no other
+ * sign: a TLS socket over ours is made by node:tls, in servers of https, by libraries.
+ */
+const isTlsReader = (listener: { readonly name: string }): boolean => listener.name === 'ondata' && String(listener).includes('ERR_STREAM_WRAP');
+
+/**
+ * The TLS socket above decides about the end: ours neither answers FIN by itself (the answer may be half written) nor closes
+ * while the one above has something to be read, which it would lose.
+ */
+function carryTls(socket: SocketMethods): void {
+  socket._state.carriesTls = true;
+  const { _readableState: readable, _writableState: writable } = socket as unknown as Record<'_readableState' | '_writableState', { autoDestroy: boolean }>;
+  readable.autoDestroy = false;
+  writable.autoDestroy = false;
 }
 
 function isOnRead(onread: SocketOptions['onread']): boolean {

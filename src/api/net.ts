@@ -134,10 +134,8 @@ function dial(Socket: Callable<SocketMethods, [SocketOptions?]>, args: readonly 
   return socket.connect(...all) as unknown as Socket;
 }
 
-function acceptOptions({ allowHalfOpen, highWaterMark, setSecureContext }: ListeningServer): SocketOptions {
-  // node:tls destroys a TLS socket with what it has not read yet when the one beneath closes.
-  const options = { allowHalfOpen, autoDestroy: setSecureContext === undefined };
-  return highWaterMark === undefined ? options : { ...options, readableHighWaterMark: highWaterMark, writableHighWaterMark: highWaterMark };
+function acceptOptions({ allowHalfOpen, highWaterMark }: ListeningServer): SocketOptions {
+  return highWaterMark === undefined ? { allowHalfOpen } : { allowHalfOpen, readableHighWaterMark: highWaterMark, writableHighWaterMark: highWaterMark };
 }
 
 function accepted(socket: SocketMethods, core: TcpSocket, server: ListeningServer): SocketMethods {
