@@ -10,11 +10,13 @@ import * as wire from '../../wire/udp.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
 import { Flow, type Path } from '../ip/path.js';
+import type { FilterMode } from '../ip/multicast.js';
 import type { IcmpError } from '../ip/service.js';
 import type { Udp } from '../udp/udp.js';
 import { type DatagramInfo, DatagramQueue } from './datagram-queue.js';
 import { reaches } from './ports.js';
 import { Ready, Socket } from './socket.js';
+import { SocketGroups } from './socket-groups.js';
 
 /** Octets of UDP payload that fit an IP packet: 65,535 less the UDP header, and less 20 for IPv4. */
 const PAYLOAD_MAX_V4 = 65_507;
@@ -31,8 +33,6 @@ export class UdpSocket extends Socket {
   bound = false;
   /** Sees each datagram first, head at its payload; true: it took the packet over. ESP in UDP. */
   encapsulation: ((packet: Packet) => boolean) | null = null;
-  /** Sees each datagram first, head at its payload; true: it took the packet over. ESP in UDP. */
-  encapsulation: ((packet: Packet) => boolean) | null = null;
   connected = false;
   private error = 0;
   private broadcast = false;
@@ -41,6 +41,8 @@ export class UdpSocket extends Socket {
   private multicastTtl = 1;
   private multicastLoop = true;
   private multicastIndex = 0;
+  private multicastAll = true;
+  private groups: SocketGroups | null = null;
   private discover = true;
   private readonly flow = new Flow();
   private path: Path | null = null;
@@ -206,9 +208,41 @@ export class UdpSocket extends Socket {
     return score;
   }
 
-  /** Linux's IP_MULTICAST_ALL: a group joined by anybody reaches every socket bound to the port. */
-  wantsGroup(_packet: Packet): boolean {
-    return true;
+  /** By this socket's own filter; a group that only others joined by IP_MULTICAST_ALL (Linux's default). */
+  wantsGroup(packet: Packet): boolean {
+    if (!packet.destination.isMulticast) return true;
+    return this.groups === null ? this.multicastAll : this.groups.admits(packet, this.multicastAll);
+  }
+
+  /** Joins a group on interface `index` (0: where packets to it would leave), or one source of it: RFC 3678 §4.1. 0 or a negative errno, see SocketGroups. */
+  join(group: Address, index: number, source: Address | null): number {
+    const at = this.groupIndex(group, index);
+    return at < 0 ? at : (this.groups as SocketGroups).join(group, at, source);
+  }
+
+  /** The opposite of join; `index` 0: on the interface where it was joined first. */
+  leave(group: Address, index: number, source: Address | null): number {
+    return this.groups?.leave(group, index, source) ?? -Errno.EADDRNOTAVAIL;
+  }
+
+  /** The whole source filter of a group: RFC 3678 §4.2. Include of nothing leaves. */
+  setSourceFilter(group: Address, index: number, mode: FilterMode, sources: readonly Address[]): number {
+    const at = this.groupIndex(group, index);
+    return at < 0 ? at : (this.groups as SocketGroups).listen(group, at, mode, sources);
+  }
+
+  /** The interface for a membership, or a negative errno. Makes `groups`. */
+  private groupIndex(group: Address, index: number): number {
+    const { multicast } = this.udp;
+    if (this.closed) return -Errno.EBADF;
+    if (multicast === null) return -Errno.ENOPROTOOPT;
+    if (!group.isMulticast) return -Errno.EINVAL;
+    if (!reaches(this.family, group)) return -Errno.EAFNOSUPPORT;
+    this.ctx.touch();
+    this.groups ??= new SocketGroups(this.ctx, multicast);
+    if (index !== 0) return index;
+    const path = this.route(group, 0);
+    return typeof path === 'number' ? (path === -Errno.ENETUNREACH ? -Errno.ENODEV : path) : path.iface.index;
   }
 
   /** head at the payload. For Udp. Owns the packet. */
@@ -238,6 +272,7 @@ export class UdpSocket extends Socket {
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    this.groups?.leaveAll();
     if (this.bound) this.udp.ports.remove(this);
     this.queue.purge();
   }
@@ -278,6 +313,9 @@ export class UdpSocket extends Socket {
       case 'IP_MULTICAST_IF':
       case 'IPV6_MULTICAST_IF':
         return this.multicastIndex;
+      case 'IP_MULTICAST_ALL':
+      case 'IPV6_MULTICAST_ALL':
+        return this.multicastAll ? 1 : 0;
       case 'IP_MTU_DISCOVER':
         return this.discover ? 1 : 0;
       default:
@@ -328,6 +366,10 @@ export class UdpSocket extends Socket {
       case 'IP_MULTICAST_IF':
       case 'IPV6_MULTICAST_IF':
         this.multicastIndex = n;
+        return 0;
+      case 'IP_MULTICAST_ALL':
+      case 'IPV6_MULTICAST_ALL':
+        this.multicastAll = n !== 0;
         return 0;
       case 'IP_MTU_DISCOVER':
         this.discover = n !== 0;
