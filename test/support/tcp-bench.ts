@@ -396,6 +396,11 @@ export class TcpBench {
 
   private lastStamp = 0;
 
+  /** The last TSval we sent. */
+  get stamp(): number {
+    return this.lastStamp;
+  }
+
   /** What the TCP hands to IP: its checksum is right, and it is cut as the device would cut it. */
   private took(packet: Packet): void {
     const all = new Uint8Array(packet.length);
@@ -454,6 +459,8 @@ export interface EstablishedOptions extends BenchOptions {
   sack?: boolean;
   timestamps?: boolean;
   ecn?: boolean;
+  /** Between SYN and SYN-ACK: the first round trip measured. Default 0. */
+  rtt?: Micros;
   /** Set on the socket before it connects. */
   options?: Record<string, number | string>;
 }
@@ -465,7 +472,8 @@ export function established(o: EstablishedOptions = {}): TcpBench {
   t.nxt = t.sndBase + 1;
   t.rcvBase = (o.rcv?.nxt ?? 1) - 1;
   if (o.rcv?.wnd !== undefined) {
-    t.ctx.sysctl.set('net.ipv4.tcp_rmem', [4_096, 4_096, 4_096]);
+    const buffer = Math.max(4_096, 2 * o.rcv.wnd);
+    t.ctx.sysctl.set('net.ipv4.tcp_rmem', [4_096, buffer, buffer]);
     t.socket.setOption('TCP_WINDOW_CLAMP', o.rcv.wnd);
   }
   for (const [name, value] of Object.entries(o.options ?? {})) assert.equal(t.socket.setOption(name, value), 0, name);
@@ -474,6 +482,7 @@ export function established(o: EstablishedOptions = {}): TcpBench {
   t.localPort = t.socket.localPort;
   t.clock.run(t.clock.now);
   t.syn({ flags: o.ecn === true ? 'SEW' : 'S' });
+  if (o.rtt !== undefined) t.after(o.rtt);
   const wnd = o.snd?.wnd ?? 65_535;
   t.peer = { seq: t.rcvBase + 1, ack: t.sndBase + 1, wnd, ts: 1_000, timestamps: o.timestamps === true };
   const options: TestSegment = { mss: o.mss ?? 1_000, ts: o.timestamps === true ? [1_000, 'echo'] : null };

@@ -20,9 +20,10 @@ import { advertisedMss, ecnAsked, peerMss, setMss, synWindow, windowShift } from
 import { checkCookie, makeCookie } from './syn-cookie.js';
 import { Ecn, Tcb } from './tcb.js';
 import type { Tcp } from './tcp.js';
+import type { TimeWait } from './time-wait.js';
 
-/** SEGMENT ARRIVES in LISTEN, RFC 9293 §3.10.7.2, in its order. Answers like segmentArrives. */
-export function segmentArrivesListen(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, vrf: number, zone: number): number {
+/** SEGMENT ARRIVES in LISTEN, RFC 9293 §3.10.7.2, in its order. Answers like segmentArrives. `before`: the TIME-WAIT that this SYN has just ended. */
+export function segmentArrivesListen(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, vrf: number, zone: number, before: TimeWait | null): number {
   // First: a RST.
   if (seg.flags & Flag.Rst) return Drop.TcpRstNoConnection;
   // Second: an ACK, which must be of a cookie.
@@ -30,10 +31,10 @@ export function segmentArrivesListen(tcp: Tcp, listener: Listener, seg: Segment,
   // Third: a SYN.
   if ((seg.flags & Flag.Syn) === 0) return Drop.TcpListenNoSyn;
   if (seg.flags & Flag.Fin) return Drop.TcpBadFlags;
-  return synArrives(tcp, listener, seg, packet, vrf, zone);
+  return synArrives(tcp, listener, seg, packet, vrf, zone, before);
 }
 
-function synArrives(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, vrf: number, zone: number): number {
+function synArrives(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, vrf: number, zone: number, before: TimeWait | null): number {
   const { ctx } = tcp;
   if (listener.full) {
     ctx.counters.count(Counter.TcpExtListenOverflows);
@@ -55,7 +56,7 @@ function synArrives(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, 
   half.vrf = vrf;
   half.zone = zone;
   synHeard(tcp, half, seg, path);
-  half.iss = tcp.secrets.isn(half.local, half.remote, half.localPort, half.remotePort, ctx.now);
+  half.iss = tcp.firstSeq(half, before);
   half.sentAt = ctx.now;
   listener.halfOpen.add(half);
   tcp.flows.add(half);

@@ -37,7 +37,7 @@ export class PortTable {
     for (const held of this.byPort.get(key(wanted.port, wanted.vrf)) ?? []) {
       if (held === wanted || !overlap(held, wanted)) continue;
       if (held.reusePort && wanted.reusePort) continue;
-      if (held.reuseAddress && wanted.reuseAddress && !held.listening && !wanted.listening) continue;
+      if (held.reuseAddress && wanted.reuseAddress && !held.listening) continue;
       return held;
     }
     return null;

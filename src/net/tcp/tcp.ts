@@ -46,6 +46,9 @@ import { delayedAckTimer, retransmissionTimer } from './timeouts.js';
 import { TimeWait, TimeWaitQueue } from './time-wait.js';
 import { cancelAll } from './timers.js';
 
+/** How far behind the old connection's last octet a new one begins: beyond any unscaled window. */
+const ISN_STEP = 65_537;
+
 /** The TCP of one stack: finds whom a segment is for, keeps all connections, and gives each its turn in the phases of a poll. */
 export class Tcp implements Transport {
   readonly ctx: Context;
@@ -179,12 +182,14 @@ export class Tcp implements Transport {
       return segmentArrives(entry, seg, packet);
     }
     if (entry instanceof HalfOpen) return segmentArrivesHalfOpen(this, entry, seg, packet);
+    let before: TimeWait | null = null;
     if (entry instanceof TimeWait) {
       const reason = segmentArrivesTimeWait(this, entry, seg, packet);
       if (reason >= 0) return reason;
+      before = entry;
     }
     const listener = this.listeners.find(destination, destinationPort, vrf, zone, packet.inIndex);
-    if (listener !== null) return segmentArrivesListen(this, listener, seg, packet, vrf, zone);
+    if (listener !== null) return segmentArrivesListen(this, listener, seg, packet, vrf, zone, before);
     refuse(this, packet, seg);
     return (seg.flags & 4) !== 0 ? Drop.TcpRstNoConnection : Drop.TcpNoPort;
   }
@@ -277,7 +282,9 @@ export class Tcp implements Transport {
     tcb.path = path;
     socket.tcb = tcb;
     const { snd, local, remote } = tcb;
-    snd.iss = this.firstSeq(tcb);
+    const before = this.flows.find(local, remote, tcb.localPort, tcb.remotePort, tcb.vrf, zone);
+    if (before instanceof TimeWait) this.endTimeWait(before);
+    snd.iss = this.firstSeq(tcb, before instanceof TimeWait ? before : null);
     snd.una = snd.nxt = snd.iss;
     tcb.tsOffset = this.secrets.stampOffset(local, remote);
     if (this.ctx.sysctl.v['net.ipv4.tcp_ecn'] === 1) tcb.ecn = new Ecn();
@@ -288,13 +295,10 @@ export class Tcp implements Transport {
     this.touch(tcb);
   }
 
-  /** The ISS; past what a TIME-WAIT entry that this connection takes the place of has used (RFC 6191 §2). Ends that entry. */
-  private firstSeq(tcb: Tcb): Seq {
-    const isn = this.secrets.isn(tcb.local, tcb.remote, tcb.localPort, tcb.remotePort, this.ctx.now);
-    const before = this.flows.find(tcb.local, tcb.remote, tcb.localPort, tcb.remotePort, tcb.vrf, tcb.zone);
-    if (!(before instanceof TimeWait)) return isn;
-    this.endTimeWait(before);
-    return seqGt(isn, before.sndNxt) ? isn : (before.sndNxt + 65_537) | 0;
+  /** The ISS of a flow; past all that the TIME-WAIT it takes the place of has used (RFC 9293 MAY-2, RFC 6191 §2). */
+  firstSeq(flow: Flowing, before: TimeWait | null): Seq {
+    const isn = this.secrets.isn(flow.local, flow.remote, flow.localPort, flow.remotePort, this.ctx.now);
+    return before === null || seqGt(isn, before.sndNxt) ? isn : (before.sndNxt + ISN_STEP) | 0;
   }
 
   /** Is the flow free, or in a TIME-WAIT that timestamps let us end? */
