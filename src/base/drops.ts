@@ -96,8 +96,9 @@ export const drops = {
   NdRefused: info('A router advertisement, solicitation or redirect that this node is set not to believe.', 'net.ipv6.conf.all.accept_ra, accept_redirects and forwarding decide.'),
   NdNotFirstHop: info('A redirect from somebody who is not the router in use for its destination (RFC 4861 §8.1).', FORGED),
   NdLooped: info('Our own solicitation came back: a loop on the link (RFC 7527).', 'Find the loop in the switch or access point.'),
-  MldNotLocal: info('An MLD message whose source is not link-local or whose hop limit is not 1 (RFC 9777 §5).', FORGED),
+  MldNotLocal: info('An MLD message whose source is not link-local, whose hop limit is not 1, without router alert, or to the wrong group (RFC 9777 §5, §6.2).', FORGED),
   MldTruncated: info('Shorter than its MLD message or the records it announces.', FORGED),
+  IgmpNotLocal: info('An IGMP query without router alert or with a TTL other than 1, to the wrong group, or a report to another group than its own (RFC 9776 §9.1).', FORGED),
   IgmpTruncated: info('Shorter than its IGMP message or the records it announces.', FORGED),
   IgmpBadChecksum: info('The IGMP checksum is wrong.', 'A broken device on the path.'),
 
@@ -158,9 +159,31 @@ export const drops = {
   IpsecBadNext: info('The SA carries a next header its mode does not allow.', FORGED),
   IpsecEcn: info('The outer header says congestion was met, the inner sender does not know ECN (RFC 6040 §4.2).', NONE),
   NatKeepalive: info('A NAT keep-alive (RFC 3948 §4).', NONE),
+  IkeTruncated: info('Shorter than an IKE header, or not as long as it says (RFC 7296 §3.1).', FORGED),
+  IkeMalformed: info('An IKE payload that does not fit its bounds, or lacks where it must stand.', FORGED),
+  IkeVersion: info('An IKE version other than 2.', 'The peer speaks IKEv1 only.'),
+  IkeUnknownSa: info('An IKE message for no IKE SA we have.', 'The peer kept an SA that is gone here; it notices by its own probes.'),
+  IkeBadIcv: info('An IKE message that is not authentic.', FORGED),
+  IkeMessageId: info('An IKE message whose number is not expected: a retransmission answered already, or a replay.', NONE),
+  IkeState: info('An exchange that does not fit the state of its IKE SA.', FORGED),
+  IkeNoConnection: info('No connection is configured for this peer.', 'Add one, or leave it: nothing is answered.'),
+  IkeHalfOpen: info('More half-open IKE SAs than the limit, and no valid cookie came.', 'An attack, or anystack.ike_half_open_max is too small.'),
+  IkeCookie: info('A cookie was asked for (RFC 7296 §2.6).', NONE),
+  IkeFragment: info('An IKE fragment with impossible numbers, or a duplicate (RFC 7383 §2.6).', FORGED),
   GreTruncated: info('Shorter than a GRE header with the fields its flags announce.', FORGED),
   GreBadFlags: info('A GRE version other than 0, or a flag that must be refused (RFC 2784 §2.3).', FORGED),
   GreBadChecksum: info('The GRE checksum is wrong.', 'A broken device on the path.'),
+
+  // Names and leases
+  DnsTruncated: info('Shorter than a DNS header, or than its records say.', FORGED),
+  DnsMalformed: info('A name, record or count that RFC 1035 does not allow.', FORGED),
+  DnsUnexpected: info('An answer to no question of ours: wrong identifier, question, server, or too late (RFC 5452 §9.1).', 'Late, or forged; where many come, somebody tries to poison names.'),
+  DnsNotAnswered: info('A question the forwarder does not take: not from the link, not a query, or past its rate.', NONE),
+  DnsQueriesFull: info('More questions were under way than the resolver keeps.', 'The name servers are slow or gone: anystack dns shows which are asked.'),
+  DhcpTruncated: info('Shorter than a DHCP message, or than its options say.', FORGED),
+  DhcpMalformed: info('A DHCP message with impossible fields or options.', FORGED),
+  DhcpUnexpected: info('A DHCP message for somebody else, of another exchange, or out of turn.', NONE),
+  DhcpPoolFull: info('A DHCP client asked and every address of the pool is leased.', 'Enlarge the pool, or shorten the lease time.'),
 } as const satisfies Record<string, DropInfo>;
 
 export type DropName = keyof typeof drops;

@@ -19,6 +19,7 @@ import { Reassembly } from './ip/reassembly.js';
 import { Forward4 } from './ipv4/forward.js';
 import { fragmentFormat4 } from './ipv4/fragments.js';
 import { Icmp4 } from './ipv4/icmp.js';
+import { Igmp } from './ipv4/igmp.js';
 import { Ipv4 } from './ipv4/ipv4.js';
 import { Output4 } from './ipv4/output.js';
 import { Ipsec } from './ipsec/ipsec.js';
@@ -64,6 +65,7 @@ export class Stack {
   readonly forward4: Forward4;
   readonly ipv4: Ipv4;
   readonly multicast: Multicast;
+  readonly igmp: Igmp;
   readonly v6: Family6;
   readonly udp: Udp;
   readonly tcp: Tcp;
@@ -103,12 +105,14 @@ export class Stack {
     this.ip.v4 = new Output4(ctx, this.ip, this.ethernet, this.loopback);
     this.demux.ipv4 = this.ipv4;
     this.demux.arp = this.arp;
-    this.multicast = new Multicast(ctx);
+    this.multicast = new Multicast(ctx, this.interfaces);
+    this.igmp = new Igmp(ctx, this.ip, this.multicast);
     const { ip, ethernet, loopback, demux, addresses, multicast } = this;
     this.v6 = new Family6({ ctx, ip, ethernet, loopback, demux, addresses, multicast, events });
     this.udp = new Udp(ctx, this.ip);
     this.udp.icmp4 = this.icmp4;
     this.udp.icmp6 = this.v6.icmp;
+    this.udp.multicast = multicast;
     this.tcp = new Tcp(ctx, this.ip);
     this.raw = new Raw(ctx, this.ip);
     this.packets = new Packets(ctx, this.demux, this.interfaces);
@@ -235,6 +239,7 @@ export class Stack {
       this.ctx.touch();
       this.ip.routes.invalidate();
       this.v6.linkChanged(iface);
+      if (iface.running) this.igmp.reports.announce(iface);
       this.events.link(iface);
       this.hyper.soon();
     };
@@ -267,6 +272,8 @@ export class Stack {
     iface.purge();
     iface.device?.close();
     iface.device = null;
+    this.igmp.reports.forget(iface);
+    this.v6.mld.reports.forget(iface);
     this.multicast.forget(iface);
     this.interfaces.remove(iface);
     this.ip.routes.invalidate();

@@ -169,8 +169,19 @@ export class Bench6 extends Bench {
     this.seen();
   }
 
-  /** IPv6 packets the stack has sent since the last look. */
+  /** IPv6 packets the stack has sent since the last look, but for group membership. */
   seen(): Seen[] {
+    return this.all().filter((p) => p.next !== 0);
+  }
+
+  /** Messages of group membership the stack has sent since the last look, behind their hop-by-hop header. */
+  mld(): Seen[] {
+    return this.all()
+      .filter((p) => p.next === 0)
+      .map((p) => ({ ...p, next: p.payload[0] as number, payload: p.payload.slice(8) }));
+  }
+
+  private all(): Seen[] {
     return this.frames()
       .filter((f) => f[12] === 0x86 && f[13] === 0xdd)
       .map((f) => {

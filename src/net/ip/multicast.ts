@@ -1,8 +1,10 @@
 import { type Address, mixAddress } from '../../base/address.js';
 import { Errno } from '../../base/errors.js';
 import type { Packet } from '../../base/packet.js';
+import { Protocol } from '../../wire/protocol.js';
 import type { Context } from '../context.js';
 import type { Groups, Interface } from '../interface.js';
+import type { Interfaces } from '../interfaces.js';
 
 /** RFC 9776 §2, RFC 9777 §3: only these sources, or all but these. */
 export type FilterMode = 'include' | 'exclude';
@@ -76,7 +78,11 @@ class Membership implements Groups {
   wants(packet: Packet): boolean {
     const chain = this.groups.get(mixAddress(0, packet.destination));
     if (chain === undefined) return false;
-    for (const group of chain) if (group.address.equals(packet.destination)) return group.filter.admits(packet.source);
+    for (const group of chain) {
+      if (!group.address.equals(packet.destination)) continue;
+      // Sources are filtered for applications; queries about the group come from a router that is none of them.
+      return packet.protocol === Protocol.Igmp || packet.protocol === Protocol.Icmpv6 || group.filter.admits(packet.source);
+    }
     return false;
   }
 
@@ -104,12 +110,14 @@ class Membership implements Groups {
 /** Group membership of a stack: what sockets and protocols joined, merged per interface, told to routers by IGMP and MLD. */
 export class Multicast {
   private readonly ctx: Context;
+  readonly interfaces: Interfaces;
   private readonly memberships = new Map<Interface, Membership>();
   igmp: Reporter | null = null;
   mld: Reporter | null = null;
 
-  constructor(ctx: Context) {
+  constructor(ctx: Context, interfaces: Interfaces) {
     this.ctx = ctx;
+    this.interfaces = interfaces;
   }
 
   /**
@@ -117,13 +125,14 @@ export class Multicast {
    * −ENOBUFS when the interface has as many groups as it may.
    */
   listen(owner: object, iface: Interface, address: Address, mode: FilterMode, sources: readonly Address[] = []): number {
+    const leaves = mode === 'include' && sources.length === 0;
     let membership = this.memberships.get(iface);
     if (membership === undefined) {
+      if (leaves) return 0;
       membership = new Membership();
       this.memberships.set(iface, membership);
       iface.groups = membership;
     }
-    const leaves = mode === 'include' && sources.length === 0;
     let group = membership.find(address);
     if (group === null) {
       if (leaves) return 0;

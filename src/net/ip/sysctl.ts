@@ -48,6 +48,9 @@ export const ipSysctls = {
     help: 'A packet must come in on the interface that has its destination address. Off while forwarding.',
     source: 'RFC 1122 §3.3.4.2; RFC 8504 §5.5',
   }),
+  'net.ipv4.igmp_max_memberships': int(20, 'groups', 1, 65_536, { help: 'Groups of one socket, both families.', source: 'Linux' }),
+  'net.ipv4.igmp_max_msf': int(10, 'sources', 1, 1_024, { help: 'Sources in one filter of an IPv4 group.', source: 'Linux' }),
+  'net.ipv4.conf.all.force_igmp_version': int(0, 'version', 0, 3, { help: 'The version of IGMP to speak; 0 and 3: the newest that the querier knows.', source: 'Linux; RFC 9776 §7' }),
   'anystack.groups_max': int(1_024, 'groups', 16, 65_536, {
     help: 'Groups of one interface, those of our own addresses among them. At the bound a join answers ENOBUFS.',
     source: 'own',

@@ -17,6 +17,9 @@ import { fragment } from './fragment.js';
 /** Identification counters: flows share one of these by hash, so that no counter tells of the stack's other traffic (RFC 7739 §5.3). */
 const IDENT_BUCKETS = 256;
 
+/** The router alert option (RFC 2113), whole: what group membership carries. */
+const ROUTER_ALERT = (wire.Option.RouterAlert << 24) | (4 << 16);
+
 /** The way down for IPv4 packets: header, filter, protection, fragments, link. */
 export class Output4 implements FamilyOutput {
   private readonly ctx: Context;
@@ -39,9 +42,11 @@ export class Output4 implements FamilyOutput {
   }
 
   header(packet: Packet, _path: Path): void {
+    packet.transport = packet.head;
+    const alert = (packet.flags & PacketFlag.RouterAlert) !== 0;
+    if (alert) packet.view.setInt32(packet.push(4), ROUTER_ALERT);
     const at = packet.push(wire.HEADER_LEN);
     packet.network = at;
-    packet.transport = at + wire.HEADER_LEN;
     packet.family = 4;
     if (packet.ttl === 0) packet.ttl = this.ctx.sysctl.v['net.ipv4.ip_default_ttl'];
     // RFC 6864 §4: only what may be fragmented needs an identification of its own. Segments cut from a big frame count on from it.
@@ -60,6 +65,10 @@ export class Output4 implements FamilyOutput {
       source.w3,
       destination.w3,
     );
+    if (alert) {
+      packet.view.setUint8(at, 0x46);
+      wire.finishHeader(packet.view, at);
+    }
     this.ctx.counters.count(Counter.IpOutRequests);
   }
 

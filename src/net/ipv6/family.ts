@@ -20,6 +20,7 @@ import { fragmentFormat6 } from './fragments.js';
 import { Icmp6 } from './icmp.js';
 import { Ipv6 } from './ipv6.js';
 import { NameService } from './learned.js';
+import { Mld } from './mld.js';
 import { Nd } from './nd.js';
 import { ALL_ROUTERS, NdSender } from './nd-sender.js';
 import { Output6 } from './output.js';
@@ -70,6 +71,7 @@ export class Family6 {
   readonly advertisements: Advertisements;
   readonly redirects: RedirectTable;
   readonly nd: Nd;
+  readonly mld: Mld;
   private readonly base: Foundation;
   private readonly up = new Set<Interface>();
   private readonly flow = new Flow();
@@ -100,7 +102,9 @@ export class Family6 {
       unreachable: (_iface, packet) => this.unreachable(packet),
       conflict: (address, mac) => base.events.conflict(address, mac),
     });
+    this.mld = new Mld(ctx, ip, base.multicast);
     this.icmp.nd = this.nd;
+    this.icmp.mld = this.mld;
     this.forward.redirects = this.redirects;
     this.selection.fromNextHop = (address, destination) => this.isFromNextHop(address, destination);
     ip.v6 = new Output6(ctx, ip, base.ethernet, base.loopback, this.selection);
@@ -122,6 +126,7 @@ export class Family6 {
   private linkUp(iface: Interface): void {
     this.up.add(iface);
     if (this.isRouter) this.joinRouters(iface, true);
+    this.mld.reports.announce(iface);
     this.dad.linkUp(iface);
     this.slaac.linkUp(iface);
   }
@@ -181,6 +186,7 @@ export class Family6 {
     this.slaac.claimed(address);
     this.nd.announce(address);
     if (probed) this.base.events.claimed?.(address);
+    if (probed && address.address.isLinkLocal) this.mld.reports.announce(address.iface); // routers heed only reports from it
     if (address.address.isLinkLocal && this.up.has(address.iface) && this.advertisements.believed) this.solicitations.begin(address.iface);
   }
 

@@ -39,6 +39,10 @@ export const ipv6Sysctls = {
   'net.ipv6.conf.all.router_solicitation_interval': int(4, 's', 1, 3_600, { help: 'First pause between them; it doubles.', source: 'RFC 7559 §2.1 IRT' }),
   'net.ipv6.conf.all.router_solicitation_max_interval': int(3_600, 's', 1, 86_400, { help: 'Longest pause between them.', source: 'RFC 7559 §2.1 MRT' }),
 
+  // Groups
+  'net.ipv6.conf.all.force_mld_version': int(0, 'version', 0, 2, { help: 'The version of MLD to speak; 0 and 2: the newest that the querier knows.', source: 'Linux; RFC 9777 §8' }),
+  'net.ipv6.mld_max_msf': int(64, 'sources', 1, 1_024, { help: 'Sources in one filter of an IPv6 group.', source: 'Linux' }),
+
   // Bounds
   'anystack.ra_routers_max': int(16, 'routers', 1, 1_024, { help: 'Default routers of one interface. At the bound new ones are not learned.', source: 'own; RFC 6104 rogue advertisements' }),
   'anystack.ra_prefixes_max': int(32, 'prefixes', 1, 1_024, { help: 'On-link prefixes learned on one interface. At the bound new ones are not.', source: 'own' }),

@@ -8,6 +8,7 @@ import * as wire from '../../wire/udp.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
 import type { Interface } from '../interface.js';
+import type { Multicast } from '../ip/multicast.js';
 import type { IcmpError, Ip, Transport } from '../ip/service.js';
 import { Ports } from '../socket/ports.js';
 import { UdpSocket } from '../socket/udp-socket.js';
@@ -25,6 +26,8 @@ export class Udp implements Transport {
   /** ICMP of the two families; the code is that of port unreachable there. */
   icmp4: PortUnreachable | null = null;
   icmp6: PortUnreachable | null = null;
+  /** Where sockets join groups; null: they cannot. */
+  multicast: Multicast | null = null;
 
   constructor(ctx: Context, ip: Ip) {
     this.ctx = ctx;
