@@ -1,6 +1,10 @@
 /** The formats, each as a namespace of pure functions on (view, offset): `ipv4.check(view, at, end)`, `tcp.flags(view, at)`. */
 export * as ah from './ah.js';
 export * as arp from './arp.js';
+export * as dhcp from './dhcp.js';
+export * as dns from './dns.js';
+export * as dnsName from './dns-name.js';
+export * as dnsWriter from './dns-writer.js';
 export * as esp from './esp.js';
 export * as ethernet from './ethernet.js';
 export * as gre from './gre.js';
