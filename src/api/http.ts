@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import * as hostTls from 'node:tls';
 import { type Callable, callable } from './callable.js';
 import type { Net } from './net.js';
+import { showAddresses } from './tls-carrier.js';
 
 /** `node:http` for one stack. */
 export type Http = typeof hostHttp;
@@ -69,7 +70,9 @@ export function createHttps(net: Net): Https {
   const Agent = agentClass(hostHttps.Agent, function (this: hostHttps.Agent, options: AgentOptions) {
     const socket = options.socket ?? net.connect(beneathTls(withoutPath(options)));
     // Node's own keeps the TLS sessions, and takes a socket that is there.
-    return (hostHttps.Agent.prototype as unknown as { createConnection: Dial }).createConnection.call(this, { ...options, socket });
+    const secure = (hostHttps.Agent.prototype as unknown as { createConnection: Dial }).createConnection.call(this, { ...options, socket });
+    showAddresses(secure, socket);
+    return secure;
   });
   const globalAgent = new Agent(KEPT);
   const request = (...args: unknown[]): hostHttp.ClientRequest => call(hostHttps.request, withAgent(args, globalAgent, Agent));
@@ -103,7 +106,9 @@ function tlsConnect(net: Net, args: readonly unknown[]): hostTls.TLSSocket {
   const last = args[args.length - 1];
   const callback = typeof last === 'function' ? (last as () => void) : undefined;
   const socket = options.socket ?? net.connect(beneathTls(options));
-  return hostTls.connect({ ...(options as hostTls.ConnectionOptions), socket }, callback);
+  const secure = hostTls.connect({ ...(options as hostTls.ConnectionOptions), socket }, callback);
+  showAddresses(secure, socket);
+  return secure;
 }
 
 /** The TLS socket ends the one beneath it, at a signal too, and reads from it. */
@@ -134,15 +139,15 @@ export function createHttp2(net: Net): Http2 {
 /** What undici asks of `new Agent({ connect })`. */
 export interface UndiciConnectOptions {
   readonly hostname: string;
-  readonly host?: string;
+  readonly host?: string | undefined;
   readonly protocol: string;
   readonly port: string;
-  readonly servername?: string;
-  readonly localAddress?: string | null;
-  readonly httpSocket?: Duplex;
+  readonly servername?: string | undefined;
+  readonly localAddress?: string | null | undefined;
+  readonly httpSocket?: Duplex | undefined;
 }
 
-export type UndiciCallback = (error: Error | null, socket: HostSocket | null) => void;
+export type UndiciCallback = (...result: [null, HostSocket] | [Error, null]) => void;
 
 /** The `connect` of an undici Agent or Client, and with it of `fetch`, over `net`. `options` go to tls.connect: ca, rejectUnauthorized. */
 export function createConnector(net: Net, options: hostTls.ConnectionOptions = {}): (to: UndiciConnectOptions, callback: UndiciCallback) => void {

@@ -7,9 +7,11 @@ import { Hold } from './hold.js';
 import { HostServer } from './host.js';
 import type { LookupAddress } from './lookup.js';
 import { type ListenOptions, listenArguments } from './net-arguments.js';
-import type { NetShared, SocketMethods } from './net-socket.js';
+import type { SocketMethods } from './net-socket.js';
+import type { NetShared } from './net-state.js';
 import { callError, checkedPort, invalidType, invalidValue, StateError } from './node-errors.js';
 import { stackEndError } from './stack-end.js';
+import { showCarrier } from './tls-carrier.js';
 
 /** Makes the socket of an accepted connection. */
 export type AcceptSocket = (core: TcpSocket, server: ListeningServer) => SocketMethods;
@@ -27,6 +29,8 @@ export interface ListeningServer extends HostServer {
   /** Seconds. */
   readonly keepAliveInitialDelay: number;
   readonly highWaterMark: number;
+  /** Servers of node:tls have it. */
+  readonly setSecureContext?: unknown;
   readonly blockList?: { check(address: string, family: 'ipv4' | 'ipv6'): boolean };
 }
 
@@ -189,6 +193,7 @@ function open(
     return;
   }
   server._handle = new Acceptor(server, net, core, accept);
+  if (server.setSecureContext !== undefined) server.removeListener('secureConnection', showCarrier).prependListener('secureConnection', showCarrier);
   if (server._unref) server.unref();
   process.nextTick(() => {
     if (server._handle !== null) server.emit('listening');

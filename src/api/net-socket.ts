@@ -1,38 +1,19 @@
 import { type BlockList, isIP } from 'node:net';
 import { Duplex } from 'node:stream';
 import { Errno } from '../base/errors.js';
-import type { TcpSocket } from '../net/socket/tcp-socket.js';
-import type { Stack } from '../net/stack.js';
 import type { TcpInfo } from '../net/tcp/info.js';
-import { formatEndpoint } from './endpoint.js';
-import { Hold } from './hold.js';
 import { type HostServer, HostSocket } from './host.js';
-import type { Lookup } from './lookup.js';
-import { checkConnectOptions, checkedTimeout, checkSocketOptions, connectArguments, type Listener, type SocketOptions } from './net-arguments.js';
-import { Attempt, type Connecting } from './net-connect.js';
-import { callError, checked, checkedFunction, checkedNumber, invalidType, StateError } from './node-errors.js';
-import { Transfer, type WriteCallback } from './tcp-transfer.js';
-
-/** What all sockets and servers of one `createNet` share. */
-export interface NetShared {
-  readonly stack: Stack;
-  readonly lookup: Lookup;
-  /** Default of connect's autoSelectFamily and its delay in ms; setDefaultAutoSelectFamily… write them. */
-  autoSelectFamily: boolean;
-  attemptDelay: number;
-  readonly socketPrototype: object;
-}
+import { checkConnectOptions, checkedTimeout, connectArguments, type Listener } from './net-arguments.js';
+import { Attempt } from './net-connect.js';
+import type { AddressInfo, SocketState } from './net-state.js';
+import { callError, checked, checkedFunction, checkedNumber, StateError } from './node-errors.js';
+import type { WriteCallback } from './tcp-transfer.js';
+import { carryTls, isTlsReader } from './tls-carrier.js';
 
 /** The fields of Node's servers that a connection counts itself in. */
 interface Counting {
   _connections: number;
   _emitCloseIfDrained?(): void;
-}
-
-interface AddressInfo {
-  address?: string;
-  family?: 'IPv4' | 'IPv6';
-  port?: number;
 }
 
 /** The methods of a net.Socket; instances are made by createNet. Not an instance of Node's own net.Socket: node:tls would look for a native handle in it. */
@@ -118,12 +99,12 @@ export class SocketMethods extends Duplex {
   }
 
   override pause(): this {
-    if (this._state.onRead) this._state.transfer.pause();
+    if (this._state.onRead !== null) this._state.transfer.pause();
     return super.pause();
   }
 
   override resume(): this {
-    if (this._state.onRead && !this.connecting) this._state.transfer.read();
+    if (this._state.onRead !== null && !this.connecting) this._state.transfer.read();
     return super.resume();
   }
 
@@ -289,187 +270,8 @@ export class SocketMethods extends Duplex {
   }
 }
 
-/** What a net.Socket keeps to itself. */
-export class SocketState {
-  readonly net: NetShared;
-  readonly connecting: Connecting;
-  readonly onRead: boolean;
-  readonly options: SocketOptions;
-  transfer: Transfer;
-  hold: Hold;
-  /** Null while there is no connection. */
-  core: TcpSocket | null = null;
-  attempt: Attempt | null = null;
-  timer: NodeJS.Timeout | null = null;
-  /** A TLS socket reads from it: see carryTls. */
-  carriesTls = false;
-  /** RST instead of FIN. */
-  resetting = false;
-  private readonly asked = new Map<string, number | string>();
-  private peer: AddressInfo | null = null;
-  private name: AddressInfo | null = null;
-
-  constructor(socket: SocketMethods, net: NetShared, options: SocketOptions) {
-    this.net = net;
-    this.options = options;
-    this.onRead = isOnRead(options.onread);
-    this.transfer = new Transfer(socket, this.onRead ? (options.onread ?? null) : null);
-    this.hold = new Hold(net.stack.hyper);
-    this.connecting = {
-      stack: net.stack,
-      emit: (event, ...args) => socket.emit(event, ...args),
-      blocked: (address, family) => socket.blockList?.check(address, family === 6 ? 'ipv6' : 'ipv4') ?? false,
-      prepare: (core) => this.prepare(core),
-      attempted: (address) => (socket.autoSelectFamilyAttemptedAddresses ??= []).push(address),
-      failed: (error) => socket.destroy(error),
-      connected: (core) => this.connected(socket, core),
-    };
-  }
-
-  /** A destroyed socket connects again. */
-  renew(socket: SocketMethods): void {
-    (socket as unknown as { _undestroy(): void })._undestroy();
-    Reflect.deleteProperty(socket, 'write');
-    this.transfer = new Transfer(socket, this.onRead ? (this.options.onread ?? null) : null);
-    this.peer = this.name = null;
-  }
-
-  /** An accepted connection. */
-  adopt(core: TcpSocket): void {
-    this.core = core;
-    this.hold.begin();
-    this.transfer.start(core);
-  }
-
-  private connected(socket: SocketMethods, core: TcpSocket): void {
-    this.attempt = null;
-    this.core = core;
-    this.name = this.peer = null;
-    socket.connecting = false;
-    socket._unrefTimer();
-    socket.emit('connect');
-    socket.emit('ready');
-    if (this.core !== core) return;
-    this.transfer.start(core);
-    if (!socket.isPaused()) socket.read(0);
-  }
-
-  private prepare(core: TcpSocket): void {
-    for (const [name, value] of this.asked) core.setOption(name, value);
-  }
-
-  setOption(name: string, value: number | string): number {
-    this.asked.set(name, value);
-    return this.core?.setOption(name, value) ?? 0;
-  }
-
-  getOption(name: string): number | string {
-    return this.core?.getOption(name) ?? this.asked.get(name) ?? -Errno.ENOTCONN;
-  }
-
-  /** `ms` 0 ends it. */
-  idleAfter(ms: number, fire: () => void): void {
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = ms === 0 ? null : setTimeout(fire, ms).unref();
-  }
-
-  local(): AddressInfo {
-    const { core } = this;
-    if (core === null) return this.name ?? {};
-    this.name ??= this.describe(core, core.localAddress, core.localPort);
-    return this.name;
-  }
-
-  remote(): AddressInfo {
-    const { core } = this;
-    if (core === null) return this.peer ?? {};
-    this.peer ??= this.describe(core, core.remoteAddress, core.remotePort);
-    return this.peer;
-  }
-
-  private describe(core: TcpSocket, address: TcpSocket['localAddress'], port: number): AddressInfo {
-    return { address: formatEndpoint(this.net.stack, core.family, address, core.zone), family: core.family === 4 ? 'IPv4' : 'IPv6', port };
-  }
-
-  /** Gives the core socket back; writes under way end with `error`. */
-  close(error: Error | null): void {
-    this.idleAfter(0, () => {});
-    this.attempt?.cancel();
-    this.attempt = null;
-    this.name = null;
-    const { core } = this;
-    this.core = null;
-    if (core !== null && this.resetting) core.abort();
-    else core?.close();
-    this.resetting = false;
-    this.hold.end();
-    this.transfer.stop(error);
-  }
-}
-
-/** The constructor's work. */
-export function setupSocket(socket: SocketMethods, net: NetShared, given: SocketOptions | undefined): HostSocket | undefined {
-  const options: SocketOptions = typeof given === 'number' ? { fd: given } : { ...given };
-  if (options.fd !== undefined || options.handle) return new HostSocket(options as ConstructorParameters<typeof HostSocket>[0]);
-  checkSocketOptions(options);
-  (Duplex as unknown as (this: Duplex, options: object) => void).call(socket, {
-    ...options,
-    allowHalfOpen: Boolean(options.allowHalfOpen),
-    // 'close' tells whether there was an error, which Duplex's own does not.
-    emitClose: false,
-    autoDestroy: true,
-  });
-  const { blockList } = options;
-  if (blockList !== undefined && typeof blockList?.check !== 'function')
-    throw invalidType('options.blockList', 'an instance of net.BlockList', blockList);
-  Object.assign(socket, { connecting: false, timeout: undefined, server: null, _server: null, _host: null, _parent: null, blockList });
-  Object.assign(socket, { _state: new SocketState(socket, net, options) });
-  if (options.noDelay) socket.setNoDelay();
-  if (options.keepAlive) socket.setKeepAlive(true, options.keepAliveInitialDelay);
-  socket.on('end', endedByPeer);
-  return undefined;
-}
-
 function closed(socket: SocketMethods, hadError: boolean): void {
   socket.emit('close', hadError);
-}
-
-/** Writing to who has ended, and with us, is an error of its own in Node. */
-function endedByPeer(this: SocketMethods): void {
-  // Not before: the TLS socket takes its own allowHalfOpen from ours.
-  if (this._state.carriesTls) this.allowHalfOpen = true;
-  if (!this.allowHalfOpen) this.write = writeAfterEnd;
-}
-
-function writeAfterEnd(this: SocketMethods, chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
-  if (!this.writableEnded) return Duplex.prototype.write.call(this, chunk, encoding as BufferEncoding, callback as WriteCallback);
-  const error = new StateError('EPIPE', 'This socket has been ended by the other party');
-  const done = typeof encoding === 'function' ? encoding : callback;
-  if (typeof done === 'function') process.nextTick(done as WriteCallback, error);
-  this.destroy(error);
-  return false;
-}
-
-/**
- * node:tls reads a socket that is not its own through a wrapper, whose listener has this error in it. There is no other
- * sign: a TLS socket over ours is made by node:tls, in servers of https, by libraries.
- */
-const isTlsReader = (listener: { readonly name: string }): boolean => listener.name === 'ondata' && String(listener).includes('ERR_STREAM_WRAP');
-
-/**
- * The TLS socket above decides about the end: ours neither answers FIN by itself (the answer may be half written) nor closes
- * while the one above has something to be read, which it would lose.
- */
-function carryTls(socket: SocketMethods): void {
-  socket._state.carriesTls = true;
-  const { _readableState: readable, _writableState: writable } = socket as unknown as Record<'_readableState' | '_writableState', { autoDestroy: boolean }>;
-  readable.autoDestroy = false;
-  writable.autoDestroy = false;
-}
-
-function isOnRead(onread: SocketOptions['onread']): boolean {
-  if (typeof onread !== 'object' || onread === null) return false;
-  return (onread.buffer instanceof Uint8Array || typeof onread.buffer === 'function') && typeof onread.callback === 'function';
 }
 
 /** Unix sockets are the host's: from here on the object is Node's own socket, with the listeners it had. */

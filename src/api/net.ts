@@ -8,7 +8,9 @@ import { HostServer, HostSocket } from './host.js';
 import { type Lookup, localLookup } from './lookup.js';
 import { type ConnectionOptions, checkedDelay, connectArguments, type Listener, type SocketOptions } from './net-arguments.js';
 import { type AcceptSocket, type ListeningServer, listen } from './net-server.js';
-import { type NetShared, SocketMethods, setupSocket } from './net-socket.js';
+import { setupSocket } from './net-setup.js';
+import { SocketMethods } from './net-socket.js';
+import type { NetShared } from './net-state.js';
 
 export type { ConnectionOptions, ListenOptions, SocketOptions } from './net-arguments.js';
 
@@ -73,6 +75,10 @@ export function createNet(stack: Stack, options: CreateNetOptions = {}): Net {
     shared: {},
     setup: (self, given) => setupSocket(self, shared, given),
     foreign: callHost(HostSocket),
+  });
+  // Where a preload has put this class in Node's place, node:tls would wait for the 'connect' of one it takes for a socket of Node's.
+  Object.defineProperty(Socket, Symbol.hasInstance, {
+    value: (x: object) => Object.prototype.isPrototypeOf.call(Socket.prototype, x) && (x as Partial<SocketMethods>)._state?.carriesTls !== true,
   });
   const shared: NetShared = { stack, lookup, autoSelectFamily: true, attemptDelay: ATTEMPT_DELAY, socketPrototype: Socket.prototype };
   const accept: AcceptSocket = (core, server) => accepted(new Socket(acceptOptions(server)), core, server);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
+import { createRequire } from 'node:module';
 import hostTls from 'node:tls';
 import { createHttp, createHttp2, createHttps, createTls, type Http } from '#src/api/http.js';
 import { createNet, type Net, type Socket } from '#src/api/net.js';
@@ -186,6 +187,26 @@ describe('http, https, tls and http2', () => {
     assert.equal(await body(three), 'upgraded');
     plain.close();
     await next(plain, 'close');
+  });
+
+  it('tls: shows the addresses of the socket beneath; and works where our class stands in for that of Node', async () => {
+    const require = createRequire(import.meta.url);
+    const host = require('node:net') as { Socket: unknown };
+    const { Socket } = host;
+    host.Socket = b.Socket;
+    try {
+      const server = createTls(b).createServer({ key, cert }, (socket) => socket.end(`${socket.remoteAddress} ${socket.localPort}`));
+      server.listen(8_443);
+      await next(server, 'listening');
+      const client = createTls(a).connect({ port: 8_443, host: '10.0.0.2', ca: cert });
+      await next(client, 'secureConnect');
+      assert.deepEqual([client.remoteAddress, client.remotePort, client.localAddress], ['10.0.0.2', 8_443, '10.0.0.1']);
+      assert.equal(await body(client), '::ffff:10.0.0.1 8443');
+      server.close();
+      await next(server, 'close');
+    } finally {
+      host.Socket = Socket;
+    }
   });
 
   it('http2: in clear and over TLS', async () => {
