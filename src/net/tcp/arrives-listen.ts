@@ -3,7 +3,6 @@ import { Drop } from '../../base/drops.js';
 import type { Packet } from '../../base/packet.js';
 import { Protocol } from '../../wire/protocol.js';
 import * as wire from '../../wire/tcp.js';
-import { putSynOptions, synOptionsLength } from '../../wire/tcp-options.js';
 import { pseudoSum } from '../../wire/transport-checksum.js';
 import { Counter } from '../counters.js';
 import type { Path } from '../ip/path.js';
@@ -15,8 +14,9 @@ import { refuse } from './reset.js';
 import { measured } from './rtt.js';
 import { Flag, type Segment } from './segment.js';
 import { answerTo, sendStamped } from './segment-out.js';
+import { wholeSegments, windowOf } from './socket-buffer.js';
 import { enter, State } from './states.js';
-import { advertisedMss, ecnAsked, peerMss, setMss, synWindow, windowShift } from './syn.js';
+import { advertisedMss, ecnAsked, peerMss, setMss, synWindow, windowShift, writeSynOptions } from './syn.js';
 import { checkCookie, makeCookie } from './syn-cookie.js';
 import { Ecn, Tcb } from './tcb.js';
 import type { Tcp } from './tcp.js';
@@ -84,10 +84,10 @@ function synHeard(tcp: Tcp, half: HalfOpen, seg: Segment, path: Path): void {
 function space(tcp: Tcp, half: HalfOpen, path: Path): void {
   const { options } = half.listener;
   const rmem = tcp.ctx.sysctl.v['net.ipv4.tcp_rmem'];
-  half.space = (options.receiveBuffer || rmem[1]) >> 1;
+  half.space = windowOf(tcp, options.receiveBuffer || rmem[1]);
   if (options.windowClamp > 0) half.space = Math.min(half.space, options.windowClamp);
   half.shift = half.peerShift < 0 ? 0 : windowShift(options.receiveBuffer || rmem[2]);
-  half.window = synWindow(half.space, advertisedMss(path, half.remote.isV4 ? 4 : 6, options.maxSeg));
+  half.window = synWindow(tcp, half.space, advertisedMss(path, half.remote.isV4 ? 4 : 6, options.maxSeg));
 }
 
 /** <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>, with what of the SYN's options we take up. `to`: a packet of the peer's, or null from the timer. */
@@ -104,11 +104,10 @@ function sendSynAck(tcp: Tcp, half: HalfOpen, path: Path, to: Packet | null): vo
   out.tsVal = (Math.floor(tcp.ctx.now / 1_000) + half.tsOffset) | 0;
   out.tsEcr = half.tsRecent;
   const at = packet.head;
-  const header = wire.HEADER_LEN + synOptionsLength(out);
+  const header = writeSynOptions(tcp, packet.view, at);
   const flags = Flag.Syn | Flag.Ack | (half.ecn ? Flag.Ece : 0);
   const field = fold(pseudoSum(half.local, half.remote, Protocol.Tcp, header));
   wire.put(packet.view, at, half.localPort, half.remotePort, half.iss, (half.irs + 1) | 0, header, flags, half.window, field, 0);
-  putSynOptions(packet.view, at + wire.HEADER_LEN, out);
   packet.tail = at + header;
   if (to !== null) answerTo(packet, to);
   else tcp.addressHalfOpen(packet, half);
@@ -241,6 +240,7 @@ function passive(tcp: Tcp, listener: Listener, half: HalfOpen): Tcb {
   const path = tcp.refreshPath(tcb);
   setMss(tcb, path === null ? 1_280 : path.mtu);
   rcv.mss = Math.min(536, snd.mss);
+  wholeSegments(tcb);
   return tcb;
 }
 

@@ -1,4 +1,5 @@
 import type { Segment } from './segment.js';
+import { windowOf } from './socket-buffer.js';
 import { type Tcb, Tuning } from './tcb.js';
 
 /** Octets a send buffer may hold: SO_SNDBUF, or twice the congestion window and one big segment, so that a window is always ready to follow. */
@@ -47,7 +48,7 @@ export function tunedAfterRead(tcb: Tcb, n: number): void {
   if (t.readNow > t.readLast && v['net.ipv4.tcp_moderate_rcvbuf'] === 1) {
     const growth = t.readLast > 0 ? (t.readNow - t.readLast) / t.readLast : 1;
     const wanted = 2 * t.readNow + 16 * rcv.mss;
-    const space = Math.min(wanted + Math.floor(wanted * Math.min(1, growth)), v['net.ipv4.tcp_rmem'][2] >> 1);
+    const space = Math.min(wanted + Math.floor(wanted * Math.min(1, growth)), windowOf(tcp, v['net.ipv4.tcp_rmem'][2]));
     if (space > rcv.space) rcv.space = options.windowClamp > 0 ? Math.min(space, options.windowClamp) : space;
     t.readLast = t.readNow;
   }

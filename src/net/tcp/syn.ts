@@ -2,7 +2,8 @@ import { fold } from '../../base/checksum.js';
 import { Drop } from '../../base/drops.js';
 import { Protocol } from '../../wire/protocol.js';
 import * as wire from '../../wire/tcp.js';
-import { putSynOptions, synOptionsLength, type TcpOptions } from '../../wire/tcp-options.js';
+import { putSynOptions, type TcpOptions } from '../../wire/tcp-options.js';
+import { putPackedSynOptions } from '../../wire/tcp-syn-packed.js';
 import { pseudoSum } from '../../wire/transport-checksum.js';
 import { Counter } from '../counters.js';
 import type { Path } from '../ip/path.js';
@@ -11,6 +12,7 @@ import { armKeepAlive } from './keep-alive.js';
 import { timeoutOf } from './rtt.js';
 import { Flag, type Segment } from './segment.js';
 import { address, pathOf, tsval } from './segment-out.js';
+import { windowOf, wholeSegments } from './socket-buffer.js';
 import { State } from './states.js';
 import { AckDue, Pending, type Tcb } from './tcb.js';
 import type { Tcp } from './tcp.js';
@@ -48,17 +50,23 @@ export function windowShift(space: number): number {
 export function openReceiveSpace(tcb: Tcb): void {
   const { rcv, options, tcp } = tcb;
   const rmem = tcp.ctx.sysctl.v['net.ipv4.tcp_rmem'];
-  rcv.space = (options.receiveBuffer || rmem[1]) >> 1;
+  rcv.space = windowOf(tcp, options.receiveBuffer || rmem[1]);
   if (options.windowClamp > 0) rcv.space = Math.min(rcv.space, options.windowClamp);
   // Linux counts a shift for the whole of the buffer's maximum, though the window is half of it.
   rcv.wscale = windowShift(options.receiveBuffer > 0 ? Math.max(options.receiveBuffer, rcv.space) : rmem[2]);
 }
 
-/** The window of a SYN: never scaled, and in whole segments, so that the peer's first flight fills it evenly. */
-export const synWindow = (space: number, mss: number): number => {
+/** The window of a SYN: never scaled, and in whole segments, so that the peer's first flight fills it evenly (BSD takes them all). */
+export function synWindow(tcp: Tcp, space: number, mss: number): number {
   const window = Math.min(space, 65_535);
-  return window > mss ? window - (window % mss) : window;
-};
+  return window > mss && !tcp.plainBuffers ? window - (window % mss) : window;
+}
+
+/** Writes `tcp.out` behind a SYN's header at `at`, laid out as anystack.tcp_syn_layout says; returns the octets of both. */
+export function writeSynOptions(tcp: Tcp, view: DataView, at: number): number {
+  const put = tcp.ctx.sysctl.v['anystack.tcp_syn_layout'] === 'bsd' ? putPackedSynOptions : putSynOptions;
+  return put(view, at + wire.HEADER_LEN, tcp.out) - at;
+}
 
 /** Sends the SYN of a connection, or its SYN-ACK in SYN-RECEIVED, and arms its retransmission. */
 export function sendSyn(tcb: Tcb): void {
@@ -83,12 +91,11 @@ export function sendSyn(tcb: Tcb): void {
   let flags: number = answer ? Flag.Syn | Flag.Ack : Flag.Syn;
   if (tcb.ecn !== null) flags |= answer ? Flag.Ece : Flag.Ece | Flag.Cwr;
   const at = packet.head;
-  const header = wire.HEADER_LEN + synOptionsLength(out);
-  const window = synWindow(rcv.space, out.mss);
+  const header = writeSynOptions(tcp, packet.view, at);
+  const window = synWindow(tcp, rcv.space, out.mss);
   rcv.edge = (rcv.nxt + window) | 0;
   const field = fold(pseudoSum(tcb.local, tcb.remote, Protocol.Tcp, header));
   wire.put(packet.view, at, tcb.localPort, tcb.remotePort, snd.iss, answer ? rcv.nxt : 0, header, flags, window, field, 0);
-  putSynOptions(packet.view, at + wire.HEADER_LEN, out);
   packet.tail = at + header;
   rcv.due = AckDue.No;
   rcv.acked = rcv.nxt;
@@ -120,6 +127,7 @@ export function synTaken(tcb: Tcb, seg: Segment): void {
   snd.peerMss = peerMss(options, tcb.family);
   setMss(tcb, tcb.path === null ? 1_280 : tcb.path.mtu);
   rcv.mss = Math.min(536, snd.mss);
+  wholeSegments(tcb);
 }
 
 /** The handshake is done: windows of congestion and of the peer, timers, buffers. The state is the caller's. */

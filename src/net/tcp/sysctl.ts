@@ -63,6 +63,11 @@ export const tcpSysctls = {
   'net.ipv4.tcp_fastopen': int(1, 'bits', 0, 3, { help: 'TCP Fast Open: bit 0 as client, bit 1 as server.', source: 'RFC 7413' }),
   'anystack.tcp_initial_window': int(10, 'segments', 1, 100, { effect: 'new sockets', help: 'Initial congestion window.', source: 'RFC 6928' }),
   'anystack.tcp_connections_max': int(1_048_576, 'connections', 1, 16_777_216, { help: 'Connections of the stack. At the bound SYNs are dropped (TcpConnectionsMax) and connect answers ENOBUFS.', source: 'own' }),
+  'anystack.tcp_buffers': choice('linux', ['linux', 'bsd'], {
+    effect: 'new sockets',
+    help: 'What the size of a socket buffer counts: payload and its overhead, half of it window (linux), or payload alone, in whole segments (bsd).',
+    source: LINUX,
+  }),
   'anystack.tcp_syn_layout': choice('linux', ['linux', 'bsd'], { help: 'Order of the options of a SYN.', source: 'RFC 7323 appendix A leaves it open' }),
   'anystack.tcp_rst_policy': choice('rfc5961', ['rfc5961', 'rfc793'], { help: 'What a RST or SYN inside the window does: draw a challenge, or reset.', source: 'RFC 5961 §3.2, §4.2' }),
   'anystack.tcp_delayed_ack': int(40, 'ms', 0, 499, { help: 'How long an ACK may wait for company.', source: 'RFC 9293 MUST-40; Linux begins with 40, BSD has 40 or 100' }),

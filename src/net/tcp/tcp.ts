@@ -39,6 +39,7 @@ import { Segment } from './segment.js';
 import { address } from './segment-out.js';
 import { output } from './send.js';
 import { enter, State } from './states.js';
+import { windowOf } from './socket-buffer.js';
 import { openReceiveSpace } from './syn.js';
 import { SynCookies } from './syn-cookie.js';
 import { AckDue, Ecn, Tcb } from './tcb.js';
@@ -68,6 +69,8 @@ export class Tcp implements Transport {
   readonly out = new TcpOptions();
   /** net.ipv4-style habit read on every short segment. */
   minshall: boolean;
+  /** anystack.tcp_buffers is 'bsd'. */
+  plainBuffers: boolean;
   private dirty: Tcb[] = [];
   private sending: Tcb[] = [];
   private readonly waiting = new TimeWaitQueue();
@@ -88,6 +91,11 @@ export class Tcp implements Transport {
     this.minshall = nagle();
     ctx.sysctl.onChange('anystack.tcp_nagle', () => {
       this.minshall = nagle();
+    });
+    const plain = (): boolean => ctx.sysctl.v['anystack.tcp_buffers'] === 'bsd';
+    this.plainBuffers = plain();
+    ctx.sysctl.onChange('anystack.tcp_buffers', () => {
+      this.plainBuffers = plain();
     });
     ip.register(Protocol.Tcp, this);
   }
@@ -323,7 +331,7 @@ export class Tcp implements Transport {
     if (tcb.state < State.Established) return;
     if (name === 'SO_KEEPALIVE' || name.startsWith('TCP_KEEP')) {
       if (tcb.options.keepAlive !== 0) armKeepAlive(tcb);
-    } else if (name === 'SO_RCVBUF') tcb.rcv.space = Math.max(tcb.rcv.space, tcb.options.receiveBuffer >> 1);
+    } else if (name === 'SO_RCVBUF') tcb.rcv.space = Math.max(tcb.rcv.space, windowOf(this, tcb.options.receiveBuffer));
     else if (name === 'TCP_MAXSEG' && tcb.path !== null) mtuChanged(tcb, tcb.path.mtu);
     else if (name === 'TCP_CONGESTION' && tcb.flight !== null && tcb.flight.congestion.name !== tcb.options.congestion) {
       tcb.flight.congestion = makeCongestion(tcb, tcb.options.congestion);

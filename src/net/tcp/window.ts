@@ -8,12 +8,13 @@ export const offered = (tcb: Tcb): number => Math.max(0, (tcb.rcv.edge - tcb.rcv
 
 /**
  * The window to put into a segment sent now, in octets; moves RCV's right edge. It never moves back (RFC 9293 SHLD-14), and
- * forward only by a worthwhile step (§3.8.6.2.2, SWS avoidance by the receiver).
+ * forward only by a worthwhile step (§3.8.6.2.2, SWS avoidance by the receiver); BSD takes that care only when it decides whether to send.
  */
 export function advertise(tcb: Tcb): number {
   const { rcv } = tcb;
   const edge = bestEdge(tcb);
-  if (((edge - rcv.edge) | 0) >= Math.min(rcv.space >> 1, rcv.mss)) rcv.edge = edge;
+  const step = (edge - rcv.edge) | 0;
+  if (step >= Math.min(rcv.space >> 1, rcv.mss) || (step > 0 && tcb.tcp.plainBuffers)) rcv.edge = edge;
   return offered(tcb);
 }
 
