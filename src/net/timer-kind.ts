@@ -35,10 +35,6 @@ export const TimerKind = {
   SaLifetime: 600,
   Ike: 601,
   NatKeepalive: 602,
-  // 600: IPsec and IKE; the owner has `expire`
-  SaLifetime: 600,
-  Ike: 601,
-  NatKeepalive: 602,
 } as const;
 
 /** The component of a kind: 1 TCP, 2 link, 3 IP, 4 applications, 5 IPv6, 6 IPsec, 7 filter. */
