@@ -8,6 +8,7 @@ import type { Binding } from '../tcp/ports.js';
 import { sendLimit, tunedAfterRead } from '../tcp/autotune.js';
 import { abandon, abort, closeSending } from '../tcp/close.js';
 import { SendBuffer } from '../tcp/send-buffer.js';
+import { bufferAsked, bufferOf } from '../tcp/socket-buffer.js';
 import { sends, State, stateNames } from '../tcp/states.js';
 import type { Tcb } from '../tcp/tcb.js';
 import type { Tcp } from '../tcp/tcp.js';
@@ -226,7 +227,7 @@ export class TcpSocket extends Socket {
       case 'SO_ACCEPTCONN':
         return this.listener === null ? 0 : 1;
       case 'SO_RCVBUF':
-        return this.options.receiveBuffer || 2 * (this.tcb?.rcv.space ?? this.ctx.sysctl.v['net.ipv4.tcp_rmem'][1] >> 1);
+        return this.receiveBufferSize();
       case 'SO_SNDBUF':
         return this.options.sendBuffer || (this.tcb === null ? this.ctx.sysctl.v['net.ipv4.tcp_wmem'][1] : sendLimit(this.tcb));
       case 'TCP_CONGESTION':
@@ -316,12 +317,20 @@ export class TcpSocket extends Socket {
     windowOpened(tcb);
   }
 
+  private receiveBufferSize(): number {
+    const { tcb, tcp, options } = this;
+    // BSD's grows with the window in whole segments, and so does what it says.
+    if (options.receiveBuffer > 0 && !tcp.plainBuffers) return options.receiveBuffer;
+    if (tcb !== null && tcb.state !== State.Closed) return bufferOf(tcp, tcb.rcv.space);
+    return options.receiveBuffer || this.ctx.sysctl.v['net.ipv4.tcp_rmem'][1];
+  }
+
   private setBuffer(options: ConnectionOptions, name: string, value: number): number {
     const { v } = this.ctx.sysctl;
     if (!Number.isSafeInteger(value) || value < 0) return -Errno.EINVAL;
     // Linux doubles what is asked for, and bounds it silently.
-    if (name === 'SO_RCVBUF') options.receiveBuffer = Math.max(2_304, 2 * Math.min(value, v['net.core.rmem_max']));
-    else options.sendBuffer = Math.max(4_608, 2 * Math.min(value, v['net.core.wmem_max']));
+    if (name === 'SO_RCVBUF') options.receiveBuffer = bufferAsked(this.tcp, value, v['net.core.rmem_max'], 2_304);
+    else options.sendBuffer = bufferAsked(this.tcp, value, v['net.core.wmem_max'], 4_608);
     return 0;
   }
 
