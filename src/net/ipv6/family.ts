@@ -1,4 +1,4 @@
-import { Address } from '../../base/address.js';
+import { Address, maskAddress, samePrefix } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { Errno } from '../../base/errors.js';
 import type { Packet } from '../../base/packet.js';
@@ -14,6 +14,7 @@ import { Reassembly } from '../ip/reassembly.js';
 import type { Demux, Ethernet } from '../link/link.js';
 import type { Neighbor } from '../link/neighbor.js';
 import { Advertisements } from './advertisements.js';
+import { Advertiser } from './advertiser.js';
 import { Dad } from './dad.js';
 import { Forward6 } from './forward.js';
 import { fragmentFormat6 } from './fragments.js';
@@ -31,8 +32,8 @@ import { Slaac } from './slaac.js';
 import { RouterSolicitations } from './solicitation.js';
 import { SourceSelection } from './source-selection.js';
 
-/** Groups of routers besides ff02::2: RFC 4291 §2.8. */
-const ROUTER_GROUPS = [new Address(0xff010000, 0, 0, 2), ALL_ROUTERS, new Address(0xff050000, 0, 0, 2)];
+/** What a router joins: the all-routers groups of three scopes, and the solicited-node group of its subnet anycast addresses (RFC 4291 §2.8). */
+const ROUTER_GROUPS = [new Address(0xff010000, 0, 0, 2), ALL_ROUTERS, new Address(0xff050000, 0, 0, 2), new Address(0xff020000, 0, 1, 0xff000000)];
 
 /** What IPv6 is built upon. */
 export interface Foundation {
@@ -72,6 +73,7 @@ export class Family6 {
   readonly redirects: RedirectTable;
   readonly nd: Nd;
   readonly mld: Mld;
+  readonly advertiser: Advertiser;
   private readonly base: Foundation;
   private readonly up = new Set<Interface>();
   private readonly flow = new Flow();
@@ -103,6 +105,9 @@ export class Family6 {
       conflict: (address, mac) => base.events.conflict(address, mac),
     });
     this.mld = new Mld(ctx, ip, base.multicast);
+    this.advertiser = new Advertiser(ctx, this.sender);
+    this.nd.router = this.advertiser;
+    this.nd.anycast = this.input.anycast = (iface, target) => this.isRouter && isSubnetRouter(iface, target);
     this.icmp.nd = this.nd;
     this.icmp.mld = this.mld;
     this.forward.redirects = this.redirects;
@@ -129,6 +134,7 @@ export class Family6 {
     this.mld.reports.announce(iface);
     this.dad.linkUp(iface);
     this.slaac.linkUp(iface);
+    this.advertiser.changed(iface);
   }
 
   /** The next link may be another network: what routers told is asked for anew, what is learned stays until its time. */
@@ -142,6 +148,7 @@ export class Family6 {
     this.up.delete(iface);
     this.solicitations.end(iface);
     this.redirects.forget(iface);
+    this.advertiser.forget(iface);
     this.unlearn(iface);
     this.joinRouters(iface, false);
   }
@@ -166,6 +173,7 @@ export class Family6 {
     for (const iface of this.up) {
       this.joinRouters(iface, this.isRouter);
       if (this.isRouter) this.redirects.forget(iface);
+      this.advertiser.changed(iface);
       if (this.advertisements.believed) this.solicitations.begin(iface);
       else {
         this.solicitations.end(iface);
@@ -186,6 +194,7 @@ export class Family6 {
     this.slaac.claimed(address);
     this.nd.announce(address);
     if (probed) this.base.events.claimed?.(address);
+    if (probed && address.address.isLinkLocal) this.advertiser.changed(address.iface);
     if (probed && address.address.isLinkLocal) this.mld.reports.announce(address.iface); // routers heed only reports from it
     if (address.address.isLinkLocal && this.up.has(address.iface) && this.advertisements.believed) this.solicitations.begin(address.iface);
   }
@@ -224,4 +233,12 @@ export class Family6 {
     this.reassembly.purge();
     this.nd.purge();
   }
+}
+
+/** Is the target the subnet-router anycast address of one of the interface's prefixes? RFC 4291 §2.6.1. */
+function isSubnetRouter(iface: Interface, target: Address): boolean {
+  for (const { address, length } of iface.addresses) {
+    if (!address.isV4 && !address.isLinkLocal && length <= 64 && target.w2 === 0 && target.w3 === 0 && samePrefix(address, target, length) && maskAddress(target, length).equals(target)) return true;
+  }
+  return false;
 }

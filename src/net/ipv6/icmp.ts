@@ -118,7 +118,9 @@ export class Icmp6 implements Transport {
     }
     const { flow } = this;
     this.aim(packet);
-    if (group) flow.source.set(0, 0, 0, 0);
+    // An answer to an anycast address comes from one of ours alone (RFC 4443 §4.2).
+    const anycast = packet.destination.w3 === 0 && this.ip.local(packet.destination, flow.vrf, 0) === null;
+    if (group || anycast) flow.source.set(0, 0, 0, 0);
     else flow.source.copy(packet.destination);
     flow.trafficClass = packet.trafficClass;
     const path = this.ip.path(flow);

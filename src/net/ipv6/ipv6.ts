@@ -1,4 +1,5 @@
 // hot: bench/packet
+import type { Address } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { PacketFlag, type Packet } from '../../base/packet.js';
 import * as wire from '../../wire/ipv6.js';
@@ -21,6 +22,8 @@ export class Ipv6 implements NetworkInput {
   private readonly forward: Forward6;
   private readonly reassembly: Reassembly;
   private readonly chain = new wire.Chain();
+  /** Is an address a subnet-router anycast address of ours on an interface? Null: we are no router. */
+  anycast: ((iface: Interface, target: Address) => boolean) | null = null;
 
   constructor(ctx: Context, ip: IpLayer, icmp: Icmp6, forward: Forward6, reassembly: Reassembly) {
     this.ctx = ctx;
@@ -85,6 +88,7 @@ export class Ipv6 implements NetworkInput {
       else this.ctx.drop(packet, Drop.IpGroupNotJoined);
     } else if (this.ip.local(destination, iface.vrf, strong ? iface.index : 0) !== null) this.deliver(iface, packet);
     else if (!forwarding) this.ctx.drop(packet, Drop.IpNotForUs);
+    else if (destination.w3 === 0 && destination.w2 === 0 && (this.anycast?.(iface, destination) ?? false)) this.deliver(iface, packet);
     else this.transit(iface, packet);
   }
 

@@ -37,6 +37,7 @@ export interface NdEvents {
 
 /** What a router does with solicitations: the advertiser's part. Does not own the packet. */
 export interface Solicited {
+  advertises(iface: Interface): boolean;
   solicited(iface: Interface, packet: Packet): void;
   /** Another router's advertisement, to compare with ours (RFC 4861 §6.2.7). */
   heard(iface: Interface, packet: Packet): void;
@@ -204,7 +205,7 @@ export class Nd implements Solicitor, Messages {
     const { view, head, source } = packet;
     const link = options.find(view, wire.options(view, head), packet.tail, options.Kind.SourceLink);
     if (source.isUnspecified && link >= 0) return Drop.NdBadAddress;
-    if (this.router === null) return Drop.NdRefused;
+    if (this.router === null || !this.router.advertises(iface)) return Drop.NdRefused;
     if (!source.isUnspecified) {
       const neighbor = link < 0 ? (iface.neighbors?.find(source) ?? null) : (iface.neighbors?.obtain(source) ?? null);
       if (neighbor !== null && link >= 0) neighbor.table.learn(neighbor, options.linkHigh(view, link), options.linkLow(view, link), false, true);
