@@ -13,6 +13,7 @@ export const entryPoints: readonly string[] = [
   'src/hyper/node-host.ts',
   'src/bench/index.ts',
   'src/cli/main.ts',
+  'src/cli/demo/bulk-child.ts',
   'test/support/reporter.ts',
   'scripts/tidy.ts',
   'scripts/specs.ts',

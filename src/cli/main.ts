@@ -89,7 +89,7 @@ verb('capture', 'pcapng to a file, or to stdout with -w -', () => import('./capt
   options: [['-i, --iface <if>', 'only this interface'], ['-w, --write <file>', 'where to; - is stdout, the default'], ['-c, --count <n>', 'stop after so many frames'], ['-s, --snaplen <n>', 'octets kept of each frame']],
 });
 verb('drops', 'cause and remedy of a drop reason', () => import('./drops.js'), { arguments: '[reason]' });
-verb('demo', 'a stack that shows what it does, on this machine', () => import('./demo.js'), { json: false, options: [['--serve', 'serve afterwards, until Ctrl-C'], ['--memory', 'on a network in memory, without the kernel'], ['--namespace', 'in a namespace of its own']] });
+verb('demo', 'a stack that shows what it does, on this machine', () => import('./demo/main.js'), { json: false, options: [['--serve', 'serve afterwards, until Ctrl-C'], ['--memory', 'on a network in memory, without the kernel'], ['--namespace', 'in a namespace of its own']] });
 
 verb('packetdrill', 'run packetdrill scripts against the stack, on virtual time', () => import('../packetdrill/main.js'), {
   arguments: '<paths...>',

@@ -40,8 +40,10 @@ export interface Reply {
   readonly event?: unknown;
 }
 
-/** Where the control sockets of this user's stacks are: $XDG_RUNTIME_DIR/anystack, else one of the two usual places. */
+/** Where the control sockets of this user's stacks are: $XDG_RUNTIME_DIR/anystack, else one of the two usual places. ANYSTACK_CONTROL_DIR names another. */
 export function controlDirectory(): string {
+  const given = process.env['ANYSTACK_CONTROL_DIR'];
+  if (given) return given;
   const runtime = process.env['XDG_RUNTIME_DIR'];
   if (runtime) return join(runtime, 'anystack');
   const { uid } = userInfo();

@@ -1,5 +1,6 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, rmdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import type { AnyStack } from '../anystack.js';
 import { ConfigError, NetError } from '../base/errors.js';
 import { nearest } from '../net/sysctl.js';
@@ -63,6 +64,12 @@ export class ControlServer {
     for (const client of this.clients) client.destroy();
     this.server.close();
     rmSync(this.path, { force: true });
+    try {
+      // Leaves nothing behind, unless other stacks are there.
+      rmdirSync(dirname(this.path));
+    } catch {
+      // They are.
+    }
   }
 
   private serve(socket: Socket): void {

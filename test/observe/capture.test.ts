@@ -8,6 +8,7 @@ import { CapturedFrame } from '#src/wire/pcap.js';
 import { openCapture } from '#src/wire/pcapng.js';
 import type { AnyStack } from '#src/index.js';
 import { pair, sleep, until } from '../support/pair.js';
+import { needs } from '../support/requirements.js';
 
 interface Frame {
   readonly bytes: Buffer;
@@ -143,7 +144,7 @@ describe('capture', () => {
   });
 
   it('tshark finds no bad checksum and nothing malformed', async function () {
-    if (spawnSync('tshark', ['-v']).status !== 0) return this.skip();
+    needs(this, 'tools:tshark');
     const sink = new Sink();
     const capture = two.capture(sink);
     await bulk(two, one, 200_000);

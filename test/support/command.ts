@@ -43,6 +43,11 @@ export class Bench {
     return ended(child);
   }
 
+  /** Runs a line of the shell as a user would, in the checkout. */
+  shell(line: string): Promise<Ended> {
+    return ended(spawn('sh', ['-c', line], { env: { ...process.env, XDG_RUNTIME_DIR: this.folder }, stdio: ['ignore', 'pipe', 'pipe'] }));
+  }
+
   /** `up FILE --json`, ready; `lines` grows. */
   async up(file: string, lines: Record<string, unknown>[] = []): Promise<ChildProcess> {
     const child = this.spawn(['up', file, '--json']);
