@@ -111,7 +111,7 @@ function tableStates(process: Process, port: number): string[] {
 function tcpdrop(process: Process, state: string): void {
   if (state !== 'TIME_WAIT') throw new Unsupported(`tcpdrop -s ${state}`);
   const { tcp } = process.machine.stack;
-  for (const flow of tcp.flows.all()) if (flow instanceof TimeWait) tcp.endTimeWait(flow);
+  for (const flow of tcp.flows.all()) if (flow instanceof TimeWait) tcp.timeWaits.end(flow);
 }
 
 /** `ip tcp_metrics flush`, and `ip route change PEER … mtu lock N`, where the MSS announced follows from the MTU. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { Address, parseAddress } from '#src/base/address.js';
+import { type Address, parseAddress } from '#src/base/address.js';
+import { fold } from '#src/base/checksum.js';
 import { dropNames } from '#src/base/drops.js';
 import { Checksum, copyPacket, type Packet } from '#src/base/packet.js';
-import { fold } from '#src/base/checksum.js';
 import { Page } from '#src/base/page.js';
-import { millis, type Micros } from '#src/base/time.js';
+import { type Micros, millis } from '#src/base/time.js';
 import { VirtualClock, VirtualHost } from '#src/hyper/virtual-host.js';
 import { Context } from '#src/net/context.js';
 import type { Interface } from '#src/net/interface.js';

@@ -1,15 +1,16 @@
 import type { Address } from '../../base/address.js';
 import { Errno } from '../../base/errors.js';
+import { sendLimit, tunedAfterRead } from '../tcp/autotune.js';
+import { abandon, abort, closeSending } from '../tcp/close.js';
 import type { TcpInfo } from '../tcp/info.js';
 import { connectionInfo } from '../tcp/info-of.js';
 import type { Listener } from '../tcp/listener.js';
+import { bind, connect, listen } from '../tcp/open.js';
 import { type ConnectionOptions, getPlainOption, setPlainOption } from '../tcp/options.js';
 import type { Binding } from '../tcp/ports.js';
-import { sendLimit, tunedAfterRead } from '../tcp/autotune.js';
-import { abandon, abort, closeSending } from '../tcp/close.js';
 import { SendBuffer } from '../tcp/send-buffer.js';
 import { bufferAsked, bufferOf } from '../tcp/socket-buffer.js';
-import { sends, State, stateNames } from '../tcp/states.js';
+import { State, sends, stateNames } from '../tcp/states.js';
 import type { Tcb } from '../tcp/tcb.js';
 import type { Tcp } from '../tcp/tcp.js';
 import { windowOpened } from '../tcp/window.js';
@@ -54,14 +55,14 @@ export class TcpSocket extends Socket {
    */
   bind(address: Address | null, port: number, zone = 0): number {
     if (this.closed) return -Errno.EBADF;
-    return this.tcp.bind(this, address, port, zone);
+    return bind(this.tcp, this, address, port, zone);
   }
 
   /** Accepts connections: at most `backlog` established ones wait for accept (bounded by net.core.somaxconn). Called again, it changes the backlog. */
   listen(backlog: number): number {
     if (this.closed) return -Errno.EBADF;
     if (this.tcb !== null) return -Errno.EINVAL;
-    return this.tcp.listen(this, backlog);
+    return listen(this.tcp, this, backlog);
   }
 
   /** The oldest connection that waits, or null. It inherits the listener's options. */
@@ -75,7 +76,7 @@ export class TcpSocket extends Socket {
     if (this.listener !== null) return -Errno.EISCONN;
     if (this.tcb !== null) return this.tcb.state === State.SynSent ? -Errno.EALREADY : -Errno.EISCONN;
     this.ctx.touch();
-    return this.tcp.connect(this, address, port, zone);
+    return connect(this.tcp, this, address, port, zone);
   }
 
   /** Queues octets for sending and copies them. Returns how many were taken, −EAGAIN when none, −EPIPE after shutdown, −ENOTCONN, or the connection's error. */

@@ -2,11 +2,11 @@
 import { type Seq, seqGt, seqLt, seqLte } from '../../base/sequence.js';
 import type { Micros } from '../../base/time.js';
 import { Counter } from '../counters.js';
+import { adoptEcn, echoArrived } from './ecn.js';
 import type { Flight } from './flight.js';
 import { SentFlag } from './flight.js';
 import { CaState } from './info.js';
 import { paceByWindow } from './pacing.js';
-import { adoptEcn, echoArrived } from './ecn.js';
 import { ackConcluded } from './recovery.js';
 import { measured } from './rtt.js';
 import { sackArrived } from './sack.js';

@@ -10,10 +10,12 @@ import { segmentArrives } from './arrives.js';
 import { SYN_TIMEOUT } from './constants.js';
 import { HalfOpen } from './half-open.js';
 import type { Listener } from './listener.js';
+import { firstSeq } from './open.js';
+import { pathTo, refreshPath, replyPath } from './paths.js';
 import { refuse } from './reset.js';
 import { measured } from './rtt.js';
 import { Flag, type Segment } from './segment.js';
-import { answerTo, sendStamped } from './segment-out.js';
+import { address, answerTo, sendStamped } from './segment-out.js';
 import { wholeSegments, windowOf } from './socket-buffer.js';
 import { enter, State } from './states.js';
 import { advertisedMss, ecnAsked, peerMss, setMss, synWindow, windowShift, writeSynOptions } from './syn.js';
@@ -23,14 +25,21 @@ import type { Tcp } from './tcp.js';
 import type { TimeWait } from './time-wait.js';
 
 /** SEGMENT ARRIVES in LISTEN, RFC 9293 §3.10.7.2, in its order. Answers like segmentArrives. `before`: the TIME-WAIT that this SYN has just ended. */
-export function segmentArrivesListen(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, vrf: number, zone: number, before: TimeWait | null): number {
+export function segmentArrivesListen(
+  tcp: Tcp,
+  listener: Listener,
+  seg: Segment,
+  packet: Packet,
+  vrf: number,
+  zone: number,
+  before: TimeWait | null,
+): number {
   // First: a RST.
   if (seg.flags & Flag.Rst) return Drop.TcpRstNoConnection;
   // Second: an ACK, which must be of a cookie.
   if (seg.flags & Flag.Ack) return cookieArrives(tcp, listener, seg, packet, vrf, zone);
   // Third: a SYN.
   if ((seg.flags & Flag.Syn) === 0) return Drop.TcpListenNoSyn;
-  if (seg.flags & Flag.Fin) return Drop.TcpBadFlags;
   return synArrives(tcp, listener, seg, packet, vrf, zone, before);
 }
 
@@ -41,7 +50,7 @@ function synArrives(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, 
     ctx.counters.count(Counter.TcpExtListenDrops);
     return Drop.TcpListenOverflow;
   }
-  const path = tcp.replyPath(packet);
+  const path = replyPath(tcp, packet);
   if (path === null) return Drop.IpNoRoute;
   const cookies = ctx.sysctl.v['net.ipv4.tcp_syncookies'];
   const crowded = listener.halfOpen.size >= listener.halfOpenMax || tcp.crowded;
@@ -56,7 +65,7 @@ function synArrives(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, 
   half.vrf = vrf;
   half.zone = zone;
   synHeard(tcp, half, seg, path);
-  half.iss = tcp.firstSeq(half, before);
+  half.iss = firstSeq(tcp, half, before);
   half.sentAt = ctx.now;
   listener.halfOpen.add(half);
   tcp.flows.add(half);
@@ -110,7 +119,7 @@ function sendSynAck(tcp: Tcp, half: HalfOpen, path: Path, to: Packet | null): vo
   wire.put(packet.view, at, half.localPort, half.remotePort, half.iss, (half.irs + 1) | 0, header, flags, half.window, field, 0);
   packet.tail = at + header;
   if (to !== null) answerTo(packet, to);
-  else tcp.addressHalfOpen(packet, half);
+  else addressHalfOpen(tcp, packet, half);
   packet.trafficClass = half.listener.options.tos & ~3;
   packet.ttl = half.listener.options.ttl;
   tcp.ctx.counters.count(Counter.TcpOutSegs);
@@ -120,7 +129,10 @@ function sendSynAck(tcp: Tcp, half: HalfOpen, path: Path, to: Packet | null): vo
 /** A half-open connection's SYN-ACK has not been answered: it goes out again, or the connection is forgotten. */
 export function synAckTimer(tcp: Tcp, half: HalfOpen): void {
   const { ctx } = tcp;
-  const path = half.retries < ctx.sysctl.v['net.ipv4.tcp_synack_retries'] ? tcp.pathTo(half.local, half.remote, half.localPort, half.remotePort, half.vrf, half.zone) : null;
+  const path =
+    half.retries < ctx.sysctl.v['net.ipv4.tcp_synack_retries']
+      ? pathTo(tcp, half.local, half.remote, half.localPort, half.remotePort, half.vrf, half.zone)
+      : null;
   if (path === null || typeof path === 'number') {
     ctx.counters.count(Counter.TcpAttemptFails);
     tcp.endHalfOpen(half);
@@ -156,13 +168,14 @@ export function segmentArrivesHalfOpen(tcp: Tcp, half: HalfOpen, seg: Segment, p
     resend(tcp, half, packet);
     return Drop.TcpDuplicate;
   }
-  if (offset < 0 ? ((offset + seg.len) | 0) <= 0 : offset > half.window) {
+  const beyond = seg.flags & (Flag.Rst | Flag.Syn) ? offset >= half.window : offset > half.window;
+  if (offset < 0 ? ((offset + seg.len) | 0) <= 0 : beyond) {
     if ((seg.flags & Flag.Rst) === 0) answer(tcp, half, packet);
     return seg.flags & Flag.Rst ? Drop.TcpRstOutOfWindow : Drop.TcpOutOfWindow;
   }
   // Second: a RST returns to LISTEN (MUST-11).
   if (seg.flags & Flag.Rst) {
-    if (offset !== 0) {
+    if (offset !== 0 && tcp.ctx.sysctl.v['anystack.tcp_insecure_rst'] === 0) {
       answer(tcp, half, packet);
       return Drop.TcpRstOutOfWindow;
     }
@@ -196,12 +209,18 @@ function complete(tcp: Tcp, half: HalfOpen, seg: Segment, packet: Packet): numbe
     }
     return Drop.TcpListenOverflow;
   }
-  if (listener.options.deferAccept > 0 && seg.length === 0 && (seg.flags & Flag.Fin) === 0 && ctx.now - half.sentAt < listener.options.deferAccept * 1e6) {
+  if (
+    listener.options.deferAccept > 0 &&
+    seg.length === 0 &&
+    (seg.flags & Flag.Fin) === 0 &&
+    ctx.now - half.sentAt < listener.options.deferAccept * 1e6
+  ) {
     half.acked = true;
     return 0;
   }
   const tcb = passive(tcp, listener, half);
-  if (half.retries === 0) measured(tcb.rtt, Math.max(1, ctx.now - half.sentAt), ctx.now, tcb.snd.una, tcb.snd.nxt, ctx.sysctl.v['net.ipv4.tcp_rto_min_us']);
+  if (half.retries === 0)
+    measured(tcb.rtt, Math.max(1, ctx.now - half.sentAt), ctx.now, tcb.snd.una, tcb.snd.nxt, ctx.sysctl.v['net.ipv4.tcp_rto_min_us']);
   else tcb.retries = half.retries;
   ctx.wheel.cancel(half.timer);
   listener.halfOpen.delete(half);
@@ -237,7 +256,7 @@ function passive(tcp: Tcp, listener: Listener, half: HalfOpen): Tcb {
   rcv.wscale = half.shift;
   rcv.edge = (rcv.nxt + half.window) | 0;
   enter(tcb, State.SynReceived);
-  const path = tcp.refreshPath(tcb);
+  const path = refreshPath(tcb);
   setMss(tcb, path === null ? 1_280 : path.mtu);
   rcv.mss = Math.min(536, snd.mss);
   wholeSegments(tcb);
@@ -271,7 +290,7 @@ function cookieArrives(tcp: Tcp, listener: Listener, seg: Segment, packet: Packe
     return Drop.TcpBadCookie;
   }
   if (listener.full) return Drop.TcpListenOverflow;
-  const path = tcp.replyPath(packet);
+  const path = replyPath(tcp, packet);
   if (path === null) return Drop.IpNoRoute;
   space(tcp, half, path);
   half.peerWindow = seg.wnd;
@@ -301,7 +320,7 @@ function sendCookie(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, 
 }
 
 function resend(tcp: Tcp, half: HalfOpen, packet: Packet): void {
-  const path = tcp.replyPath(packet);
+  const path = replyPath(tcp, packet);
   if (path !== null && tcp.mayChallenge()) sendSynAck(tcp, half, path, packet);
 }
 
@@ -310,4 +329,12 @@ function answer(tcp: Tcp, half: HalfOpen, packet: Packet): void {
   if (!tcp.mayChallenge()) return tcp.ctx.countDrop(Drop.TcpChallengeLimited);
   const stamp = (Math.floor(tcp.ctx.now / 1_000) + half.tsOffset) | 0;
   sendStamped(tcp, packet, (half.iss + 1) | 0, (half.irs + 1) | 0, Flag.Ack, half.window >> half.shift, half.timestamps, stamp, half.tsRecent);
+}
+
+/** Addresses a SYN-ACK that answers no packet in hand. */
+function addressHalfOpen(tcp: Tcp, packet: Packet, half: HalfOpen): void {
+  const tcb = new Tcb(tcp, null, half.listener.options, half.local, half.remote);
+  tcb.localPort = half.localPort;
+  tcb.remotePort = half.remotePort;
+  address(tcb, packet);
 }

@@ -5,8 +5,8 @@ import { seqGt, seqLte } from '../../base/sequence.js';
 import { Counter } from '../counters.js';
 import { ackArrived } from './ack.js';
 import { finArrived } from './close.js';
-import { measured } from './rtt.js';
 import { refuse } from './reset.js';
+import { measured } from './rtt.js';
 import { Flag, type Segment } from './segment.js';
 import { enter, State } from './states.js';
 import { ecnAsked, opened, sendSyn, synTaken } from './syn.js';
@@ -32,7 +32,8 @@ export function segmentArrivesSynSent(tcb: Tcb, seg: Segment, packet: Packet): n
   }
   // Fourth: the SYN.
   if ((seg.flags & Flag.Syn) === 0) return Drop.TcpNoAck;
-  if (ack && tcb.retries === 0) measured(tcb.rtt, Math.max(1, tcp.ctx.now - tcb.stuckSince), tcp.ctx.now, snd.una, snd.nxt, tcp.ctx.sysctl.v['net.ipv4.tcp_rto_min_us']);
+  if (ack && tcb.retries === 0)
+    measured(tcb.rtt, Math.max(1, tcp.ctx.now - tcb.stuckSince), tcp.ctx.now, snd.una, snd.nxt, tcp.ctx.sysctl.v['net.ipv4.tcp_rto_min_us']);
   synTaken(tcb, seg);
   return ack ? connected(tcb, seg, packet) : crossed(tcb, seg);
 }

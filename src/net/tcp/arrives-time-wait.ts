@@ -1,6 +1,6 @@
 import { Drop } from '../../base/drops.js';
 import type { Packet } from '../../base/packet.js';
-import { seqGt, seqLte } from '../../base/sequence.js';
+import { seqGt, seqGte, seqLte } from '../../base/sequence.js';
 import { Flag, type Segment } from './segment.js';
 import { sendStamped } from './segment-out.js';
 import type { Tcp } from './tcp.js';
@@ -18,14 +18,15 @@ export function segmentArrivesTimeWait(tcp: Tcp, entry: TimeWait, seg: Segment, 
   const newer = (options.tsVal - entry.tsRecent) | 0;
   if (seg.flags & Flag.Rst) {
     // An old duplicate could assassinate TIME-WAIT (RFC 1337), so by default it does not.
-    if (seg.seq === entry.rcvNxt && tcp.ctx.sysctl.v['net.ipv4.tcp_rfc1337'] === 0) tcp.endTimeWait(entry);
+    if (seg.seq === entry.rcvNxt && tcp.ctx.sysctl.v['net.ipv4.tcp_rfc1337'] === 0) tcp.timeWaits.end(entry);
     return Drop.TcpRstNoConnection;
   }
   if ((seg.flags & (Flag.Syn | Flag.Ack)) === Flag.Syn) {
     const aged = tcp.ctx.now / 1e6 - entry.tsRecentAt > STAMP_AGE_S;
-    const fresh = entry.timestamps && options.timestamps ? newer > 0 || aged || (newer === 0 && seqGt(seg.seq, entry.rcvNxt)) : seqGt(seg.seq, entry.rcvNxt);
+    const fresh =
+      entry.timestamps && options.timestamps ? newer > 0 || aged || (newer === 0 && seqGt(seg.seq, entry.rcvNxt)) : seqGt(seg.seq, entry.rcvNxt);
     if (fresh) {
-      tcp.endTimeWait(entry);
+      tcp.timeWaits.end(entry);
       return -1;
     }
   }
@@ -33,8 +34,10 @@ export function segmentArrivesTimeWait(tcp: Tcp, entry: TimeWait, seg: Segment, 
     answer(tcp, entry, packet);
     return Drop.TcpPaws;
   }
+  // RFC 9293 §3.10.7.4 fifth: what lies in the window and has no ACK is dropped.
+  if ((seg.flags & Flag.Ack) === 0 && seqGte(seg.seq, entry.rcvNxt)) return Drop.TcpNoAck;
   // A FIN sent again: our last ACK was lost, and 2 MSL begin anew.
-  if (seg.flags & Flag.Fin && seqLte((seg.seq + seg.len) | 0, entry.rcvNxt)) tcp.renewTimeWait(entry);
+  if (seg.flags & Flag.Fin && seqLte((seg.seq + seg.len) | 0, entry.rcvNxt)) tcp.timeWaits.renew(entry);
   // The last ACK of a simultaneous close, and the like: nothing to say.
   if (seg.len === 0 && seg.seq === entry.rcvNxt) return 0;
   answer(tcp, entry, packet);

@@ -79,13 +79,13 @@ function checkSequence(tcb: Tcb, seg: Segment): number {
 
 /**
  * The table of RFC 9293 §3.10.7.4, with two allowances: at a shut window a segment at RCV.NXT goes on, so that its ACK, URG or RST count
- * (MUST-66); and an empty segment at the right edge is in, since a peer that has filled our window sends its ACKs from there.
+ * (MUST-66); and an empty segment at the right edge is in, since a peer that has filled our window sends its ACKs from there (never a RST or SYN: guessing them must not become easier).
  */
 function inWindow(tcb: Tcb, seg: Segment): boolean {
   const { nxt } = tcb.rcv;
   const wnd = offered(tcb);
   const first = (seg.seq - nxt) | 0;
-  if (first >= 0) return first < wnd || (first === wnd && (seg.length === 0 || wnd === 0));
+  if (first >= 0) return first < wnd || (first === wnd && (wnd === 0 || (seg.length === 0 && (seg.flags & (Flag.Rst | Flag.Syn)) === 0)));
   const last = (seg.seq + seg.len - 1 - nxt) | 0;
   return seg.len > 0 && last >= 0;
 }
@@ -93,7 +93,7 @@ function inWindow(tcb: Tcb, seg: Segment): boolean {
 /** Second: a RST exactly at RCV.NXT resets, one elsewhere in the window is answered by a challenge. RFC 9293 §3.10.7.4, RFC 5961 §3.2. */
 function checkRst(tcb: Tcb, seg: Segment): number {
   const { tcp, rcv } = tcb;
-  if (seg.seq !== rcv.nxt && tcp.ctx.sysctl.v['anystack.tcp_rst_policy'] === 'rfc5961') {
+  if (seg.seq !== rcv.nxt && tcp.ctx.sysctl.v['anystack.tcp_insecure_rst'] === 0) {
     challenge(tcb);
     return Drop.TcpRstOutOfWindow;
   }
@@ -111,6 +111,7 @@ function reset(tcb: Tcb): void {
   }
   if (tcb.state === State.Established || tcb.state === State.CloseWait) counters.count(Counter.TcpEstabResets);
   const closing = tcb.state === State.Closing || tcb.state === State.LastAck || tcb.state === State.TimeWait;
+  if (tcp.ctx.sysctl.v['anystack.tcp_reset_error'] === 'bsd') return tcp.finish(tcb, tcb.state === State.TimeWait ? 0 : Errno.ECONNRESET);
   tcp.finish(tcb, closing ? 0 : tcb.state === State.CloseWait ? Errno.EPIPE : Errno.ECONNRESET);
 }
 
@@ -118,7 +119,7 @@ function reset(tcb: Tcb): void {
 function checkSyn(tcb: Tcb, seg: Segment): number {
   const { tcp } = tcb;
   tcp.ctx.counters.count(Counter.TcpExtTCPSYNChallenge);
-  if (tcp.ctx.sysctl.v['anystack.tcp_rst_policy'] === 'rfc793' && seqGte(seg.seq, tcb.rcv.nxt)) abort(tcb, Errno.ECONNRESET);
+  if (tcp.ctx.sysctl.v['anystack.tcp_insecure_syn'] === 1 && seqGte(seg.seq, tcb.rcv.nxt)) abort(tcb, Errno.ECONNRESET);
   else challenge(tcb);
   return Drop.TcpSynInWindow;
 }

@@ -23,7 +23,7 @@ export function tunedAtArrival(tcb: Tcb, seg: Segment): void {
   if (tcb.agreed.timestamps) {
     if (seg.options.tsEcr === t.lastEcr || seg.options.tsEcr === 0) return;
     t.lastEcr = seg.options.tsEcr;
-    const ms = ((((Math.floor(now / 1_000) + tcb.tsOffset) | 0) - seg.options.tsEcr) | 0) || 1;
+    const ms = (((Math.floor(now / 1_000) + tcb.tsOffset) | 0) - seg.options.tsEcr) | 0 || 1;
     if (ms > 0 && ms < 600_000) t.rtt = t.rtt === 0 ? ms * 1_000 : Math.min(t.rtt + (ms * 1_000 - t.rtt) / 8, ms * 1_000 * 8) | 0;
   } else if (((rcv.nxt - t.rttMark) | 0) >= 0) {
     const elapsed = Math.max(1_000, ((now | 0) - t.rttSince) | 0);

@@ -1,10 +1,11 @@
 import { Drop } from '../../base/drops.js';
 import { Errno } from '../../base/errors.js';
 import { seqGte, seqLt } from '../../base/sequence.js';
-import type { IcmpError } from '../ip/service.js';
 import * as wire from '../../wire/tcp.js';
 import { Counter } from '../counters.js';
+import type { IcmpError } from '../ip/service.js';
 import { CaState } from './info.js';
+import { refreshPath } from './paths.js';
 import { State } from './states.js';
 import type { Tcb } from './tcb.js';
 import type { Tcp } from './tcp.js';
@@ -33,7 +34,7 @@ function tooBig(tcp: Tcp, tcb: Tcb, error: IcmpError): void {
   const { path, flight } = tcb;
   if (path === null || error.mtu >= path.mtu) return tcp.ctx.countDrop(Drop.IcmpErrorForged);
   tcp.ip.learnMtu(tcb.remote, error.inIndex, error.mtu);
-  if (tcp.refreshPath(tcb) === null || flight === null) return;
+  if (refreshPath(tcb) === null || flight === null) return;
   // Lost, but not to congestion: no window shrinks for it.
   for (let sent = flight.head; sent !== null; sent = sent.next) if (sent.octets > tcb.snd.mss) flight.markLost(sent);
   if (flight.lost > 0 && flight.state < CaState.Recovery) tcb.snd.cwnd = Math.max(tcb.snd.cwnd, tcb.snd.mss);

@@ -1,4 +1,4 @@
-import { type TcpInfo } from './info.js';
+import type { TcpInfo } from './info.js';
 import { timeoutOf } from './rtt.js';
 import { waitingOctets } from './send.js';
 import { State, stateNames } from './states.js';
@@ -19,7 +19,14 @@ export function connectionInfo(tcb: Tcb): TcpInfo {
     retransmits: tcb.retries,
     probes: tcb.probes,
     backoff: rtt.backoff,
-    options: { timestamps: agreed.timestamps, sack: agreed.sack, wscale: agreed.wscale, ecn: ecn !== null, ecn_seen: ecn?.seen ?? false, syn_data: false },
+    options: {
+      timestamps: agreed.timestamps,
+      sack: agreed.sack,
+      wscale: agreed.wscale,
+      ecn: ecn !== null,
+      ecn_seen: ecn?.seen ?? false,
+      syn_data: false,
+    },
     snd_wscale: snd.wscale,
     rcv_wscale: rcv.wscale,
     rto: timeoutOf(rtt),

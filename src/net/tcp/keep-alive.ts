@@ -23,9 +23,13 @@ export function keepAliveTimer(tcb: Tcb): void {
   const idle = ctx.now - tcb.heardAt;
   const timer = tcb.keepTimer as Timer;
   // Data in flight has its own timer, which asks the same question.
-  if (tcb.snd.una !== tcb.snd.nxt || idle < idleTime(tcb)) return ctx.wheel.arm(timer, ctx.now + Math.max(0, idleTime(tcb) - idle) + (tcb.snd.una !== tcb.snd.nxt ? idleTime(tcb) : 0));
+  if (tcb.snd.una !== tcb.snd.nxt || idle < idleTime(tcb))
+    return ctx.wheel.arm(timer, ctx.now + Math.max(0, idleTime(tcb) - idle) + (tcb.snd.una !== tcb.snd.nxt ? idleTime(tcb) : 0));
   const { v } = ctx.sysctl;
-  const given = options.userTimeout > 0 && tcb.probes > 0 ? idle >= options.userTimeout * 1_000 : tcb.probes >= (options.keepCount || v['net.ipv4.tcp_keepalive_probes']);
+  const given =
+    options.userTimeout > 0 && tcb.probes > 0
+      ? idle >= options.userTimeout * 1_000
+      : tcb.probes >= (options.keepCount || v['net.ipv4.tcp_keepalive_probes']);
   if (given) {
     ctx.counters.count(Counter.TcpExtTCPAbortOnTimeout);
     return abort(tcb, Errno.ETIMEDOUT);

@@ -18,7 +18,10 @@ export function pacedUntil(tcb: Tcb, flight: Flight): boolean {
 
 /** `octets` have gone out: the next may follow when the rate has paid for them. */
 export function paid(tcb: Tcb, flight: Flight, octets: number): void {
-  const rate = tcb.options.maxPacingRate > 0 && (flight.pacingRate === 0 || tcb.options.maxPacingRate < flight.pacingRate) ? tcb.options.maxPacingRate : flight.pacingRate;
+  const rate =
+    tcb.options.maxPacingRate > 0 && (flight.pacingRate === 0 || tcb.options.maxPacingRate < flight.pacingRate)
+      ? tcb.options.maxPacingRate
+      : flight.pacingRate;
   if (rate === 0) return;
   const now32 = tcb.tcp.ctx.now | 0;
   const from = ((flight.nextSendAt - now32) | 0) > 0 ? flight.nextSendAt : now32;

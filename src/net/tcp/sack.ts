@@ -36,7 +36,8 @@ function duplicateArrived(tcb: Tcb, flight: Flight, start: Seq, end: Seq, sample
   tcb.tcp.ctx.counters.count(Counter.TcpExtTCPDSACKRecv);
   tcb.counts.duplicates++;
   sample.duplicate = true;
-  if (flight.undoArmed && flight.undoOctets > 0 && seqGte(start, flight.undoMark)) flight.undoOctets = Math.max(0, flight.undoOctets - ((end - start) | 0));
+  if (flight.undoArmed && flight.undoOctets > 0 && seqGte(start, flight.undoMark))
+    flight.undoOctets = Math.max(0, flight.undoOctets - ((end - start) | 0));
 }
 
 function mark(tcb: Tcb, flight: Flight, start: Seq, end: Seq, sample: AckSample, now32: number, seg: Segment): void {

@@ -5,10 +5,11 @@ import { Checksum, Gso, type Packet, PacketFlag } from '../../base/packet.js';
 import type { Seq } from '../../base/sequence.js';
 import { Protocol } from '../../wire/protocol.js';
 import * as wire from '../../wire/tcp.js';
-import { optionsLength, putOptions, sackFit, SACK_MAX } from '../../wire/tcp-options.js';
+import { optionsLength, putOptions, SACK_MAX, sackFit } from '../../wire/tcp-options.js';
 import { pseudoSum } from '../../wire/transport-checksum.js';
 import { Counter } from '../counters.js';
 import type { Path } from '../ip/path.js';
+import { refreshPath, replyPath } from './paths.js';
 import { Flag } from './segment.js';
 import { State } from './states.js';
 import { AckDue, type Tcb } from './tcb.js';
@@ -57,7 +58,8 @@ export function sendSegment(tcb: Tcb, seq: Seq, length: number, flags: number, m
   if (length > 0) tcb.sendBuffer?.gather(packet, seq, length);
   flags |= Flag.Ack | urgentFlag(tcb, seq) | ecnFlags(tcb, packet, length, retransmission);
   const up = flags & Flag.Urg ? Math.min(65_535, (snd.up - seq) | 0) : 0;
-  const window = windowField(tcb, advertise(tcb));
+  // A RST offers nothing.
+  const window = flags & Flag.Rst ? 0 : windowField(tcb, advertise(tcb));
   const field = fold(pseudoSum(tcb.local, tcb.remote, Protocol.Tcp, header + length));
   wire.put(packet.view, at, tcb.localPort, tcb.remotePort, seq, rcv.nxt, header, flags, window, field, up);
   if (length > mss) {
@@ -92,9 +94,9 @@ export function sendProbe(tcb: Tcb): void {
 
 /** Path of the connection, asked anew when routes have changed; null when there is none now. */
 export function pathOf(tcb: Tcb): Path | null {
-  const { path, tcp } = tcb;
-  if (path !== null && tcp.ip.valid(path)) return path;
-  return tcp.refreshPath(tcb);
+  const { path } = tcb;
+  if (path !== null && tcb.tcp.ip.valid(path)) return path;
+  return refreshPath(tcb);
 }
 
 /** What every packet of the connection says of itself. */
@@ -177,8 +179,18 @@ export function sendAnswer(tcp: Tcp, to: Packet, seq: Seq, ack: Seq, flags: numb
 }
 
 /** The same with a window field and, when `timestamps`, those. */
-export function sendStamped(tcp: Tcp, to: Packet, seq: Seq, ack: Seq, flags: number, wnd: number, timestamps: boolean, tsVal: number, tsEcr: number): void {
-  const path = tcp.replyPath(to);
+export function sendStamped(
+  tcp: Tcp,
+  to: Packet,
+  seq: Seq,
+  ack: Seq,
+  flags: number,
+  wnd: number,
+  timestamps: boolean,
+  tsVal: number,
+  tsEcr: number,
+): void {
+  const path = replyPath(tcp, to);
   if (path === null) return;
   const packet = tcp.ctx.packet();
   if (packet === null) return tcp.ctx.countDrop(Drop.NoBuffer);

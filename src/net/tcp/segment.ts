@@ -1,7 +1,8 @@
 // hot: bench/packet
+
+import { Drop } from '../../base/drops.js';
 import { Checksum, type Packet } from '../../base/packet.js';
 import type { Seq } from '../../base/sequence.js';
-import { Drop } from '../../base/drops.js';
 import * as wire from '../../wire/tcp.js';
 import { parseOptions, TcpOptions } from '../../wire/tcp-options.js';
 

@@ -10,9 +10,9 @@ import { retransmissionSent } from './recovery.js';
 import { Flag } from './segment.js';
 import { payloadMax, sendAck, sendSegment } from './segment-out.js';
 import { State } from './states.js';
+import { sendSyn } from './syn.js';
 import { AckDue, Pending, type Tcb } from './tcb.js';
 import { armPersist, armSent } from './timers.js';
-import { sendSyn } from './syn.js';
 
 /**
  * Sends what the connection now may: what is lost first, then new data, then an ACK if it is still owed. The egress phase

@@ -22,5 +22,8 @@ export function bufferAsked(tcp: Tcp, octets: number, most: number, least: numbe
 export function wholeSegments(tcb: Tcb): void {
   const { rcv, snd, tcp, agreed } = tcb;
   const mss = snd.mss + (agreed.timestamps ? 12 : 0);
-  if (tcp.plainBuffers && rcv.space > mss) rcv.space = Math.ceil(rcv.space / mss) * mss;
+  if (!tcp.plainBuffers || rcv.space <= mss) return;
+  rcv.space = Math.ceil(rcv.space / mss) * mss;
+  // What is let in is the space, also where the field could not say it.
+  rcv.edge = (rcv.nxt + rcv.space) | 0;
 }

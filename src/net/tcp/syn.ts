@@ -12,7 +12,7 @@ import { armKeepAlive } from './keep-alive.js';
 import { timeoutOf } from './rtt.js';
 import { Flag, type Segment } from './segment.js';
 import { address, pathOf, tsval } from './segment-out.js';
-import { windowOf, wholeSegments } from './socket-buffer.js';
+import { wholeSegments, windowOf } from './socket-buffer.js';
 import { State } from './states.js';
 import { AckDue, Pending, type Tcb } from './tcb.js';
 import type { Tcp } from './tcp.js';
@@ -28,7 +28,8 @@ export function advertisedMss(path: Path, family: number, maxSeg: number): numbe
 }
 
 /** The peer's MSS option, or what holds without one (RFC 9293 MUST-15). */
-export const peerMss = (options: TcpOptions, family: number): number => (options.mss > 0 ? options.mss : family === 4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6);
+export const peerMss = (options: TcpOptions, family: number): number =>
+  options.mss > 0 ? options.mss : family === 4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
 
 /** Sets Eff.snd.MSS (RFC 9293 §3.7.1 MUST-16) from the peer's, the path's MTU, TCP_MAXSEG and the options every segment carries. */
 export function setMss(tcb: Tcb, mtu: number): void {
@@ -93,7 +94,7 @@ export function sendSyn(tcb: Tcb): void {
   const at = packet.head;
   const header = writeSynOptions(tcp, packet.view, at);
   const window = synWindow(tcp, rcv.space, out.mss);
-  rcv.edge = (rcv.nxt + window) | 0;
+  rcv.edge = (rcv.nxt + (tcp.plainBuffers ? rcv.space : window)) | 0;
   const field = fold(pseudoSum(tcb.local, tcb.remote, Protocol.Tcp, header));
   wire.put(packet.view, at, tcb.localPort, tcb.remotePort, snd.iss, answer ? rcv.nxt : 0, header, flags, window, field, 0);
   packet.tail = at + header;
@@ -151,4 +152,3 @@ export function opened(tcb: Tcb, seg: Segment): void {
 /** True when the SYN asks for ECN and we take it up (RFC 3168 §6.1.1). */
 export const ecnAsked = (tcp: Tcp, seg: Segment): boolean =>
   (seg.flags & (Flag.Ece | Flag.Cwr)) === (Flag.Ece | Flag.Cwr) && tcp.ctx.sysctl.v['net.ipv4.tcp_ecn'] > 0;
-

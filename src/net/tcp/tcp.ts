@@ -1,17 +1,14 @@
-import { Address, anyV4, anyV6 } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { Errno, type NetError } from '../../base/errors.js';
 import type { Packet } from '../../base/packet.js';
-import { type Seq, seqGt } from '../../base/sequence.js';
-import type { Micros } from '../../base/time.js';
-import { type Timer, Timer as WheelTimer } from '../../base/timer-wheel.js';
+import type { Timer } from '../../base/timer-wheel.js';
 import { TokenBucket } from '../../base/token-bucket.js';
 import { Protocol } from '../../wire/protocol.js';
 import { TcpOptions } from '../../wire/tcp-options.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
 import type { Interface } from '../interface.js';
-import { Flow, type Path } from '../ip/path.js';
+import { Flow } from '../ip/path.js';
 import type { IcmpError, Ip, Transport } from '../ip/service.js';
 import { TcpSocket } from '../socket/tcp-socket.js';
 import { TimerKind } from '../timer-kind.js';
@@ -28,27 +25,21 @@ import { HalfOpen } from './half-open.js';
 import { icmpArrives } from './icmp.js';
 import { FlowSecrets } from './isn.js';
 import { armKeepAlive, keepAliveTimer } from './keep-alive.js';
-import { Listener } from './listener.js';
+import type { Listener } from './listener.js';
 import { Listeners } from './listeners.js';
 import { ConnectionOptions } from './options.js';
 import { mtuChanged } from './pmtu.js';
-import { choosePort } from './port-choice.js';
-import { Binding, PortTable } from './ports.js';
+import { PortTable } from './ports.js';
 import { refuse } from './reset.js';
-import { Segment } from './segment.js';
-import { address } from './segment-out.js';
+import { Flag, Segment } from './segment.js';
 import { output } from './send.js';
-import { enter, State } from './states.js';
 import { windowOf } from './socket-buffer.js';
-import { openReceiveSpace } from './syn.js';
+import { enter, State } from './states.js';
 import { SynCookies } from './syn-cookie.js';
-import { AckDue, Ecn, Tcb } from './tcb.js';
+import { AckDue, Tcb } from './tcb.js';
+import { TimeWait, TimeWaits } from './time-wait.js';
 import { delayedAckTimer, retransmissionTimer } from './timeouts.js';
-import { TimeWait, TimeWaitQueue } from './time-wait.js';
 import { cancelAll } from './timers.js';
-
-/** How far behind the old connection's last octet a new one begins: beyond any unscaled window. */
-const ISN_STEP = 65_537;
 
 /** The TCP of one stack: finds whom a segment is for, keeps all connections, and gives each its turn in the phases of a poll. */
 export class Tcp implements Transport {
@@ -67,16 +58,16 @@ export class Tcp implements Transport {
   readonly seg = new Segment();
   readonly sample = new AckSample();
   readonly out = new TcpOptions();
+  /** Question to IP in hand. */
+  readonly flow = new Flow();
   /** net.ipv4-style habit read on every short segment. */
   minshall: boolean;
   /** anystack.tcp_buffers is 'bsd'. */
   plainBuffers: boolean;
   private dirty: Tcb[] = [];
   private sending: Tcb[] = [];
-  private readonly waiting = new TimeWaitQueue();
-  private readonly waitTimer: Timer;
+  readonly timeWaits: TimeWaits;
   private readonly challenges: TokenBucket;
-  private readonly flow = new Flow();
 
   constructor(ctx: Context, ip: Ip) {
     this.ctx = ctx;
@@ -85,7 +76,7 @@ export class Tcp implements Transport {
     this.secrets = new FlowSecrets(ctx.secret);
     // The same key for two purposes: the inputs differ in length, so one never answers for the other.
     this.cookies = new SynCookies(ctx.secret);
-    this.waitTimer = new WheelTimer(TimerKind.TcpTimeWait, this);
+    this.timeWaits = new TimeWaits(ctx, this.flows);
     this.challenges = new TokenBucket(ctx.now, ctx.sysctl.v['net.ipv4.tcp_challenge_ack_limit']);
     const nagle = (): boolean => ctx.sysctl.v['anystack.tcp_nagle'] === 'minshall';
     this.minshall = nagle();
@@ -152,7 +143,7 @@ export class Tcp implements Transport {
       case TimerKind.TcpSynAck:
         return synAckTimer(this, timer.owner as HalfOpen);
       case TimerKind.TcpTimeWait:
-        return this.expireTimeWait();
+        return this.timeWaits.expire();
     }
   }
 
@@ -181,7 +172,9 @@ export class Tcp implements Transport {
   private dispatch(packet: Packet): number {
     const { seg } = this;
     const { source, destination, sourcePort, destinationPort } = packet;
-    if (source.isMulticast || destination.isMulticast || source.isLimitedBroadcast || destination.isLimitedBroadcast || source.isUnspecified) return Drop.TcpBadAddress;
+    if ((seg.flags & (Flag.Syn | Flag.Fin)) === (Flag.Syn | Flag.Fin) && this.ctx.sysctl.v['anystack.tcp_drop_synfin'] === 1) return Drop.TcpBadFlags;
+    if (source.isMulticast || destination.isMulticast || source.isLimitedBroadcast || destination.isLimitedBroadcast || source.isUnspecified)
+      return Drop.TcpBadAddress;
     const vrf = this.ip.vrfOf(packet.inIndex);
     const zone = source.isLinkLocal && !source.isV4 ? packet.inIndex : 0;
     const entry = this.flows.find(destination, source, destinationPort, sourcePort, vrf, zone);
@@ -207,116 +200,6 @@ export class Tcp implements Transport {
   /** A socket of family 4, 6 (IPv6 only) or 46 (both). */
   openSocket(family: 4 | 6 | 46): TcpSocket {
     return new TcpSocket(this, family);
-  }
-
-  /** See TcpSocket.bind. */
-  bind(socket: TcpSocket, wanted: Address | null, port: number, zone: number): number {
-    if (socket.binding !== null || socket.tcb !== null) return -Errno.EINVAL;
-    if (!(port >= 0 && port <= 65_535)) return -Errno.EINVAL;
-    const local = wanted ?? (socket.family === 4 ? anyV4() : anyV6());
-    if (!fits(socket.family, local)) return -Errno.EAFNOSUPPORT;
-    if (!local.isUnspecified && !this.ip.isLocal(local, socket.vrf)) return -Errno.EADDRNOTAVAIL;
-    const make = (p: number): Binding => {
-      const binding = new Binding(local, p, socket.vrf, zone, socket.family);
-      binding.device = socket.boundIndex;
-      binding.reuseAddress = socket.options.reuseAddress !== 0;
-      binding.reusePort = socket.options.reusePort !== 0;
-      return binding;
-    };
-    const chosen = port !== 0 ? port : choosePort(this.ctx, this.ctx.prng.uint32(), (p) => this.ports.free(p, socket.vrf));
-    if (chosen === 0) return -Errno.EADDRINUSE;
-    const binding = make(chosen);
-    if (this.ports.conflict(binding) !== null) return -Errno.EADDRINUSE;
-    this.ports.add(binding);
-    socket.binding = binding;
-    socket.localAddress.copy(local);
-    socket.localPort = chosen;
-    socket.zone = zone;
-    return 0;
-  }
-
-  /** See TcpSocket.listen. */
-  listen(socket: TcpSocket, backlog: number): number {
-    const bounded = Math.max(0, Math.min(backlog, this.ctx.sysctl.v['net.core.somaxconn']));
-    if (socket.listener !== null) {
-      socket.listener.backlog = bounded;
-      return 0;
-    }
-    if (socket.binding === null) {
-      const refused = this.bind(socket, null, 0, 0);
-      if (refused !== 0) return refused;
-    }
-    const binding = socket.binding as Binding;
-    binding.listening = true;
-    if (this.ports.conflict(binding) !== null) {
-      binding.listening = false;
-      return -Errno.EADDRINUSE;
-    }
-    socket.listener = new Listener(this, socket, bounded);
-    this.listeners.add(socket.listener);
-    return 0;
-  }
-
-  /** See TcpSocket.connect. RFC 9293 §3.10.1. */
-  connect(socket: TcpSocket, remote: Address, port: number, zone: number): number {
-    if (!(port >= 1 && port <= 65_535)) return -Errno.EINVAL;
-    if (!fits(socket.family, remote)) return -Errno.EAFNOSUPPORT;
-    // MUST-46: no connection to a group.
-    if (remote.isMulticast || remote.isLimitedBroadcast) return -Errno.ENETUNREACH;
-    if (this.crowded) return -Errno.ENOBUFS;
-    const scope = remote.isLinkLocal && !remote.isV4 ? zone || socket.zone || socket.boundIndex : 0;
-    const path = this.pathTo(socket.localAddress, remote, socket.localPort, port, socket.vrf, scope || socket.boundIndex, socket.options);
-    if (typeof path === 'number') return path;
-    if (path.group) return -Errno.ENETUNREACH;
-    if (socket.localAddress.isUnspecified) socket.localAddress.copy(path.source);
-    if (socket.localPort === 0) {
-      const offset = this.secrets.port(socket.localAddress, remote, port);
-      socket.localPort = choosePort(this.ctx, offset, (p) => this.connectable(socket, remote, p, port, scope));
-      if (socket.localPort === 0) return -Errno.EADDRNOTAVAIL;
-    } else if (!this.connectable(socket, remote, socket.localPort, port, scope)) return -Errno.EADDRNOTAVAIL;
-    socket.remoteAddress.copy(remote);
-    socket.remotePort = port;
-    this.open(socket, path, scope);
-    return -Errno.EINPROGRESS;
-  }
-
-  /** Active OPEN: the TCB in SYN-SENT; its SYN goes out in egress. */
-  private open(socket: TcpSocket, path: Path, zone: number): void {
-    const tcb = new Tcb(this, socket, socket.options, socket.localAddress, socket.remoteAddress);
-    tcb.localPort = socket.localPort;
-    tcb.remotePort = socket.remotePort;
-    tcb.vrf = socket.vrf;
-    tcb.zone = zone;
-    tcb.path = path;
-    socket.tcb = tcb;
-    const { snd, local, remote } = tcb;
-    const before = this.flows.find(local, remote, tcb.localPort, tcb.remotePort, tcb.vrf, zone);
-    if (before instanceof TimeWait) this.endTimeWait(before);
-    snd.iss = this.firstSeq(tcb, before instanceof TimeWait ? before : null);
-    snd.una = snd.nxt = snd.iss;
-    tcb.tsOffset = this.secrets.stampOffset(local, remote);
-    if (this.ctx.sysctl.v['net.ipv4.tcp_ecn'] === 1) tcb.ecn = new Ecn();
-    openReceiveSpace(tcb);
-    this.flows.add(tcb);
-    this.ctx.counters.count(Counter.TcpActiveOpens);
-    enter(tcb, State.SynSent);
-    this.touch(tcb);
-  }
-
-  /** The ISS of a flow; past all that the TIME-WAIT it takes the place of has used (RFC 9293 MAY-2, RFC 6191 §2). */
-  firstSeq(flow: Flowing, before: TimeWait | null): Seq {
-    const isn = this.secrets.isn(flow.local, flow.remote, flow.localPort, flow.remotePort, this.ctx.now);
-    return before === null || seqGt(isn, before.sndNxt) ? isn : (before.sndNxt + ISN_STEP) | 0;
-  }
-
-  /** Is the flow free, or in a TIME-WAIT that timestamps let us end? */
-  private connectable(socket: TcpSocket, remote: Address, localPort: number, port: number, zone: number): boolean {
-    if (socket.binding === null && !this.ports.free(localPort, socket.vrf)) return false;
-    const held = this.flows.find(socket.localAddress, remote, localPort, port, socket.vrf, zone);
-    if (held === null) return true;
-    if (!(held instanceof TimeWait) || !held.timestamps) return false;
-    const reuse = this.ctx.sysctl.v['net.ipv4.tcp_tw_reuse'];
-    return (reuse === 1 || (reuse === 2 && remote.isLoopback)) && this.ctx.now / 1e6 - held.tsRecentAt > 1;
   }
 
   /** See TcpSocket.setOption of TCP_CONGESTION. */
@@ -348,7 +231,7 @@ export class Tcp implements Transport {
 
   /** More connections than the stack may have. */
   get crowded(): boolean {
-    return this.flows.count - this.waiting.count >= this.ctx.sysctl.v['anystack.tcp_connections_max'];
+    return this.flows.count - this.timeWaits.count >= this.ctx.sysctl.v['anystack.tcp_connections_max'];
   }
 
   /** RFC 6928: ten segments, but not more than 14,600 octets, or two segments. */
@@ -409,54 +292,18 @@ export class Tcp implements Transport {
 
   // ---- TIME-WAIT
 
-  /** The connection is in TIME-WAIT: a small entry takes its place, bounded by tcp_max_tw_buckets (the oldest goes). */
+  /** The connection is in TIME-WAIT: a small entry takes its place. */
   timeWait(tcb: Tcb): void {
-    const { ctx, waiting } = this;
     // The ACK of the peer's FIN, while there still is a connection to send it.
     if (tcb.rcv.due !== AckDue.No) output(tcb);
-    const entry = new TimeWait(tcb);
-    this.flows.replace(tcb, entry);
+    this.timeWaits.enter(tcb);
     this.strip(tcb);
-    ctx.counters.count(Counter.TcpExtTW);
-    const max = ctx.sysctl.v['net.ipv4.tcp_max_tw_buckets'];
-    waiting.push(entry, ctx.now + ctx.sysctl.v['anystack.tcp_time_wait'] * 1_000_000);
-    while (waiting.count > max && waiting.first !== null) this.endTimeWait(waiting.first);
-    this.armTimeWait();
     const { socket } = tcb;
     if (socket === null) this.forget(tcb);
     else {
       this.release(socket);
       socket.report(0);
     }
-  }
-
-  /** 2 MSL begin anew: a FIN came again. */
-  renewTimeWait(entry: TimeWait): void {
-    this.waiting.remove(entry);
-    this.waiting.push(entry, this.ctx.now + this.ctx.sysctl.v['anystack.tcp_time_wait'] * 1_000_000);
-    this.armTimeWait();
-  }
-
-  endTimeWait(entry: TimeWait): void {
-    this.waiting.remove(entry);
-    this.flows.remove(entry);
-    this.armTimeWait();
-  }
-
-  private armTimeWait(): void {
-    const { first } = this.waiting;
-    if (first === null) this.ctx.wheel.cancel(this.waitTimer);
-    else if (!this.waitTimer.armed) this.ctx.wheel.arm(this.waitTimer, first.until);
-  }
-
-  private expireTimeWait(): void {
-    const { waiting, ctx } = this;
-    while (waiting.first !== null && waiting.first.until <= ctx.now) {
-      const entry = waiting.first;
-      waiting.remove(entry);
-      this.flows.remove(entry);
-    }
-    this.armTimeWait();
   }
 
   // ---- half-open connections and listeners
@@ -479,64 +326,11 @@ export class Tcp implements Transport {
     return this.challenges.take(this.ctx.now, limit, limit);
   }
 
-  // ---- paths
-
-  /** Asks IP for the way of a flow: a path, or a negative errno. */
-  pathTo(local: Address, remote: Address, localPort: number, remotePort: number, vrf: number, outIndex: number, options: ConnectionOptions = this.defaults): Path | number {
-    const { flow } = this;
-    flow.source.copy(local);
-    flow.destination.copy(remote);
-    flow.protocol = Protocol.Tcp;
-    flow.sourcePort = localPort;
-    flow.destinationPort = remotePort;
-    flow.inIndex = 0;
-    flow.outIndex = outIndex;
-    flow.mark = options.mark;
-    flow.trafficClass = options.tos;
-    flow.vrf = vrf;
-    return this.ip.path(flow);
-  }
-
-  /** The way of a connection, asked anew; its MSS follows. Null when there is none: it is tried again with the next timeout. */
-  refreshPath(tcb: Tcb): Path | null {
-    const path = this.pathTo(tcb.local, tcb.remote, tcb.localPort, tcb.remotePort, tcb.vrf, tcb.zone || (tcb.socket?.boundIndex ?? 0), tcb.options);
-    if (typeof path === 'number') {
-      tcb.softError = -path;
-      tcb.path = null;
-      return null;
-    }
-    const before = tcb.path;
-    tcb.path = path;
-    if (tcb.state >= State.Established && before !== null && before.mtu !== path.mtu) mtuChanged(tcb, path.mtu);
-    return path;
-  }
-
-  /** The way back to whoever sent `packet`; null when there is none. */
-  replyPath(packet: Packet): Path | null {
-    const { source, destination, sourcePort, destinationPort } = packet;
-    const zone = source.isLinkLocal && !source.isV4 ? packet.inIndex : 0;
-    const path = this.pathTo(destination, source, destinationPort, sourcePort, this.ip.vrfOf(packet.inIndex), zone);
-    return typeof path === 'number' ? null : path;
-  }
-
-  /** Addresses a SYN-ACK that answers no packet in hand. */
-  addressHalfOpen(packet: Packet, half: HalfOpen): void {
-    const tcb = new Tcb(this, null, half.listener.options, half.local, half.remote);
-    tcb.localPort = half.localPort;
-    tcb.remotePort = half.remotePort;
-    address(tcb, packet);
-  }
-
   // ---- the whole
 
   /** All connections that have a TCB. */
   connections(): Tcb[] {
     return this.flows.all().filter((flow: Flowing): flow is Tcb => flow instanceof Tcb);
-  }
-
-  /** Connections in TIME-WAIT. */
-  get timeWaits(): number {
-    return this.waiting.count;
   }
 
   /** Ends everything without a word on the wire: sockets report `errno`. For a stack that fails. */
@@ -564,19 +358,8 @@ export class Tcp implements Transport {
   private clear(): void {
     for (const flow of this.flows.all()) {
       if (flow instanceof HalfOpen) this.endHalfOpen(flow);
-      else if (flow instanceof TimeWait) this.endTimeWait(flow);
+      else if (flow instanceof TimeWait) this.timeWaits.end(flow);
     }
     this.dirty.length = 0;
   }
-
-  /** When TIME-WAIT's timer is armed for, or never. For tests. */
-  get waitUntil(): Micros {
-    return this.waitTimer.at;
-  }
-}
-
-/** Can a socket of the family have this address? */
-function fits(family: 4 | 6 | 46, address: Address): boolean {
-  if (family === 46) return true;
-  return address.isV4 ? family === 4 : family === 6;
 }

@@ -1,7 +1,8 @@
 // hot: bench/packet
+
+import { Drop } from '../../base/drops.js';
 import type { Packet } from '../../base/packet.js';
 import { type Seq, seqGt, seqLt, seqLte } from '../../base/sequence.js';
-import { Drop } from '../../base/drops.js';
 import { Counter } from '../counters.js';
 import { tunedAtArrival } from './autotune.js';
 import { ReceiveBuffer } from './receive-buffer.js';

@@ -43,7 +43,7 @@ export function rearm(tcb: Tcb, flight: Flight, reorder: Micros, progress: boole
   if (probe > 0) return arm(tcb, Pending.Probe, now + probe);
   if (progress) return arm(tcb, Pending.Retransmit, now + timeoutOf(tcb.rtt));
   // The reordering timer has done its work: RTO counts from when the first segment was sent.
-  if (tcb.pending === Pending.Reorder) arm(tcb, Pending.Retransmit, Math.max(now, now - ((((now | 0) - head.time) | 0)) + timeoutOf(tcb.rtt)));
+  if (tcb.pending === Pending.Reorder) arm(tcb, Pending.Retransmit, Math.max(now, now - (((now | 0) - head.time) | 0) + timeoutOf(tcb.rtt)));
 }
 
 /** PTO of RFC 8985 §7.2 in µs, or 0 when no probe is to be made. */

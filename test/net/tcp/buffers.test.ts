@@ -102,7 +102,7 @@ describe('TCP: buffers, against slow twins', () => {
         const blocks = new Int32Array(8);
         const n = ranges.blocks(blocks, 0, 4);
         assert.ok(n >= 1);
-        assert.ok(((blocks[0] as number) - base) <= at && (((blocks[1] as number) - base) | 0) >= at + length, 'the first block holds what came last');
+        assert.ok((blocks[0] as number) - base <= at && (((blocks[1] as number) - base) | 0) >= at + length, 'the first block holds what came last');
       }
       const runs: [number, number][] = [];
       for (let i = 0; i < 1_000; i++) {

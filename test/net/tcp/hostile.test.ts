@@ -32,7 +32,14 @@ describe('TCP: hostile peers', () => {
     t.write(10_000);
     for (let i = 0; i < 1_000; i++) {
       const at = 2 + ((i * 37) % 9_900);
-      t.rx({ ack: 1, sack: [[at, at + 1], [at + 20, at + 21], [at + 40, at + 41]] });
+      t.rx({
+        ack: 1,
+        sack: [
+          [at, at + 1],
+          [at + 20, at + 21],
+          [at + 40, at + 41],
+        ],
+      });
     }
     assert.ok(t.tcp.sentPool.used <= 11, `${t.tcp.sentPool.used} records`);
     t.rx({ ack: 10_001 });
@@ -129,7 +136,7 @@ describe('TCP: hostile peers', () => {
       }
       const near = (x: number): number => x + (prng.below(3) === 0 ? prng.below(70_000) - 35_000 : prng.below(40) - 20);
       t.rx({
-        seq: prng.below(2) === 0 ? ((t.tcb.rcv.nxt - t.irs) | 0) : near((t.tcb.rcv.nxt - t.irs) | 0),
+        seq: prng.below(2) === 0 ? (t.tcb.rcv.nxt - t.irs) | 0 : near((t.tcb.rcv.nxt - t.irs) | 0),
         ack: near((t.tcb.snd.una - t.iss) | 0),
         flags: letters[prng.below(20)] ?? 'A',
         wnd: prng.below(65_536),

@@ -282,11 +282,11 @@ describe('TCP: listeners', () => {
         t.tx({ flags: 'FA', seq: 1 });
         t.rx({ seq: 1, ack: 2, flags: 'FA', ts: [102, 'echo'] });
         t.tx({ ack: 2 });
-        assert.equal(t.tcp.timeWaits, 1);
+        assert.equal(t.tcp.timeWaits.count, 1);
         t.rx({ seq: newer ? -1_000 : 0, flags: 'S', mss: 1_000, ts: [newer ? 103 : 90, 0] });
         const answer = t.sent.shift();
         assert.equal(answer?.flags, newer ? 'SA' : 'A');
-        assert.equal(t.tcp.timeWaits, newer ? 0 : 1);
+        assert.equal(t.tcp.timeWaits.count, newer ? 0 : 1);
         if (newer) assert.ok((answer?.seq as number) > 2, 'the new ISN lies behind all that was sent');
         listener.close();
         t.sent.length = 0;

@@ -114,7 +114,10 @@ describe('TCP: ICMP and path MTU', () => {
     t.icmp({ seq: 1, kind: 'too-big', mtu: 1_280 });
     const mss = 1_280 - (family === 4 ? 40 : 60);
     assert.equal(t.tcb.snd.mss, mss);
-    assert.equal(t.sent.reduce((n, s) => n + s.data.length, 0), 4_200);
+    assert.equal(
+      t.sent.reduce((n, s) => n + s.data.length, 0),
+      4_200,
+    );
     assert.ok(t.sent.every((s) => s.data.length <= mss));
     t.rx({ ack: 4_201 });
     t.sent.length = 0;
@@ -147,7 +150,14 @@ describe('TCP: socket options', () => {
   it('what is set is what is got, ranges are checked, names unknown are ENOPROTOOPT', () => {
     const t = established();
     const { socket } = t;
-    for (const [name, value] of [['TCP_NODELAY', 1], ['TCP_KEEPIDLE', 77], ['TCP_USER_TIMEOUT', 5_000], ['IP_TOS', 16], ['IP_TTL', 9], ['SO_LINGER', 3]] as const) {
+    for (const [name, value] of [
+      ['TCP_NODELAY', 1],
+      ['TCP_KEEPIDLE', 77],
+      ['TCP_USER_TIMEOUT', 5_000],
+      ['IP_TOS', 16],
+      ['IP_TTL', 9],
+      ['SO_LINGER', 3],
+    ] as const) {
       assert.equal(socket.setOption(name, value), 0);
       assert.equal(socket.getOption(name), value);
     }

@@ -298,7 +298,7 @@ describe('TCP: sending', () => {
       for (const s of t.sent.splice(0)) assert.deepEqual([s.flags, s.seq], ['FA', 1]);
       t.rx({ ack: 2, flags: 'FA' });
       t.tx({ ack: 2, seq: 2 });
-      assert.equal(t.tcp.timeWaits, 1);
+      assert.equal(t.tcp.timeWaits.count, 1);
       t.after(ms(60_100));
       assert.equal(t.tcp.flows.count, 0);
       t.end();

@@ -32,7 +32,7 @@ describe('TCP: timers', () => {
     t.end();
   });
 
-  both("RFC 9293 §3.8.3: after R1 the next hop is doubted, and an ICMP soft error is what the end reports", (family) => {
+  both('RFC 9293 §3.8.3: after R1 the next hop is doubted, and an ICMP soft error is what the end reports', (family) => {
     const t = established({ family, options: { TCP_USER_TIMEOUT: 20_000 } });
     t.write(100);
     t.icmp({ seq: 1, errno: 113, hard: false });
