@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync, createWriteStream } from 'node:fs';
+import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AnyStack, createStack } from '#src/index.js';
+import type { Interface } from '#src/net/interface.js';
 import { makeNetns, type Netns } from '../support/netns.js';
 import { needs } from '../support/requirements.js';
 import { problems } from '../support/tshark.js';
@@ -42,11 +43,18 @@ describe('IPv6 and a Linux kernel on the link', function () {
   });
 
   it('ready means that duplicate detection is over', () => {
-    assert.deepEqual(stack.addr.show('eth0').filter((a) => a.address === 'fd61::1').map((a) => a.state), ['preferred']);
+    assert.deepEqual(
+      stack.addr
+        .show('eth0')
+        .filter((a) => a.address === 'fd61::1')
+        .map((a) => a.state),
+      ['preferred'],
+    );
   });
 
   it('ping finds the global, the link-local and the all-nodes address; big ones in fragments', async () => {
-    for (const to of ['fd61::1', `${linkLocal()}%tap6`, 'ff02::1%tap6']) assert.match(await linux.exec('ping', '-6', '-c', '2', '-i', '0.1', '-W', '2', to), /2 received/);
+    for (const to of ['fd61::1', `${linkLocal()}%tap6`, 'ff02::1%tap6'])
+      assert.match(await linux.exec('ping', '-6', '-c', '2', '-i', '0.1', '-W', '2', to), /2 received/);
     assert.match(await linux.exec('ping', '-6', '-c', '1', '-s', '20000', '-W', '2', 'fd61::1'), /1 received/);
   });
 
@@ -79,7 +87,9 @@ describe('IPv6 and a Linux kernel on the link', function () {
   it("Linux's duplicate detection is answered", () => {
     linux.run('sysctl', '-qw', 'net.ipv6.conf.tap6.accept_dad=1');
     linux.run('ip', 'addr', 'add', 'fd61::1/64', 'dev', 'tap6');
-    return until('the kernel finds the duplicate', () => /dadfailed/.test(linux.run('ip', 'addr', 'show', 'dev', 'tap6'))).finally(() => linux.run('ip', 'addr', 'del', 'fd61::1/64', 'dev', 'tap6'));
+    return until('the kernel finds the duplicate', () => /dadfailed/.test(linux.run('ip', 'addr', 'show', 'dev', 'tap6'))).finally(() =>
+      linux.run('ip', 'addr', 'del', 'fd61::1/64', 'dev', 'tap6'),
+    );
   });
 
   it('radvd: prefix, router, MTU, resolver, route; its going is noticed', async () => {
@@ -97,12 +107,25 @@ describe('IPv6 and a Linux kernel on the link', function () {
     );
     const radvd = linux.start('radvd', '-n', '-C', config, '-p', join(folder, 'radvd.pid'), '-m', 'stderr');
     const { core } = stack;
-    await until('an address of the prefix', () => stack.addr.show('eth0').some((a) => a.address.startsWith('fd62:') && a.state === 'preferred'), 15_000);
+    await until(
+      'an address of the prefix',
+      () => stack.addr.show('eth0').some((a) => a.address.startsWith('fd62:') && a.state === 'preferred'),
+      15_000,
+    );
     const eth0 = core.interfaces.named('eth0');
     assert.deepEqual([eth0?.mtu6, eth0?.hopLimit], [1_400, 61]);
-    assert.deepEqual(core.v6.names.resolvers.map((r) => r.value.toString()), ['fd61::53']);
-    assert.deepEqual(core.v6.names.domains.map((r) => r.value), ['example.org']);
-    assert.deepEqual(core.v6.routers.list().map((r) => r.preference), [1]);
+    assert.deepEqual(
+      core.v6.names.resolvers.map((r) => r.value.toString()),
+      ['fd61::53'],
+    );
+    assert.deepEqual(
+      core.v6.names.domains.map((r) => r.value),
+      ['example.org'],
+    );
+    assert.deepEqual(
+      core.v6.routers.list().map((r) => r.preference),
+      [1],
+    );
     assert(core.ip.routes.list().some((r) => r.protocol === 'ra' && r.length === 48));
     const ours = stack.addr.show('eth0').find((a) => a.address.startsWith('fd62:'))?.address as string;
     linux.run('ip', 'addr', 'add', 'fd62::2/64', 'dev', 'tap6', 'nodad');
@@ -116,7 +139,7 @@ describe('IPv6 and a Linux kernel on the link', function () {
   it('tshark finds nothing malformed in what we sent', async () => {
     const file = join(folder, 'ipv6.pcapng');
     const capture = stack.capture(createWriteStream(file));
-    stack.core.v6.solicitations.begin(stack.core.interfaces.named('eth0')!);
+    stack.core.v6.solicitations.begin(stack.core.interfaces.named('eth0') as Interface);
     await linux.exec('ping', '-6', '-c', '1', '-s', '4000', '-W', '2', 'fd61::1');
     await linux.exec('curl', '-6', '-sS', '-m', '5', '-o', '/dev/null', 'http://[fd61::1]/');
     await linux.exec('ping', '-6', '-c', '1', '-W', '2', 'ff02::1%tap6');

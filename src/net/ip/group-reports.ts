@@ -205,7 +205,8 @@ export class GroupReports implements Reporter {
       if (change.over) member.changes.delete(key);
     }
     if (records.length > 0) this.dialect.report(iface, records);
-    if (member.changes.size > 0) this.ctx.wheel.arm(member.changeTimer, this.ctx.now + this.ctx.prng.float() * (older === 0 ? UNSOLICITED_INTERVAL : UNSOLICITED_INTERVAL_OLD));
+    if (member.changes.size > 0)
+      this.ctx.wheel.arm(member.changeTimer, this.ctx.now + this.ctx.prng.float() * (older === 0 ? UNSOLICITED_INTERVAL : UNSOLICITED_INTERVAL_OLD));
   }
 
   private tellOld(member: Member, key: string, change: Change, filter: SourceFilter | null, older: number): void {
@@ -236,7 +237,8 @@ export class GroupReports implements Reporter {
     const at = this.ctx.now + this.ctx.prng.float() * query.maxDelay;
     if (member.generalTimer.armed && member.generalTimer.at <= at) return; // 1
     if (query.group === null) {
-      if (this.older(member) === 0) this.ctx.wheel.arm(member.generalTimer, at); // 2
+      if (this.older(member) === 0)
+        this.ctx.wheel.arm(member.generalTimer, at); // 2
       else this.answerAllOld(member, query.maxDelay);
       return;
     }
@@ -266,7 +268,11 @@ export class GroupReports implements Reporter {
   }
 
   private promise(member: Member, key: string, group: Address, sources: readonly Address[], at: Micros): void {
-    const answer: Answer = { group, sources: bounded(sources.map((s) => s.clone())), timer: new Timer(TimerKind.Membership, { expire: () => this.tell(member, key) }) };
+    const answer: Answer = {
+      group,
+      sources: bounded(sources.map((s) => s.clone())),
+      timer: new Timer(TimerKind.Membership, { expire: () => this.tell(member, key) }),
+    };
     member.answers.set(key, answer);
     this.ctx.wheel.arm(answer.timer, at);
   }
@@ -298,7 +304,8 @@ export class GroupReports implements Reporter {
   tellAll(member: Member): void {
     const records: GroupRecord[] = [];
     for (const { address, filter } of this.multicast.of(member.iface)) {
-      if (address.isV4 === this.v4 && !this.dialect.silent(address)) records.push({ type: filter.mode === 'exclude' ? RecordType.IsExclude : RecordType.IsInclude, group: address, sources: filter.sources });
+      if (address.isV4 === this.v4 && !this.dialect.silent(address))
+        records.push({ type: filter.mode === 'exclude' ? RecordType.IsExclude : RecordType.IsInclude, group: address, sources: filter.sources });
     }
     if (records.length > 0) this.dialect.report(member.iface, records);
   }
@@ -316,7 +323,9 @@ export class GroupReports implements Reporter {
       return;
     }
     if (answer.sources.length === 0) {
-      this.dialect.report(member.iface, [{ type: filter.mode === 'exclude' ? RecordType.IsExclude : RecordType.IsInclude, group: answer.group, sources: filter.sources }]);
+      this.dialect.report(member.iface, [
+        { type: filter.mode === 'exclude' ? RecordType.IsExclude : RecordType.IsInclude, group: answer.group, sources: filter.sources },
+      ]);
       return;
     }
     const wanted = answer.sources.filter((s) => filter.admits(s)); // A*B of INCLUDE, B−A of EXCLUDE

@@ -4,6 +4,7 @@ import type { Packet } from '../../base/packet.js';
 import type { Context } from '../context.js';
 import type { Interface, InterfaceAddress } from '../interface.js';
 import type { Interfaces } from '../interfaces.js';
+import { describeRoute } from './explain.js';
 import { Hooks } from './hooks.js';
 import { Locals } from './locals.js';
 import { type Cast, type Flow, Path } from './path.js';
@@ -82,6 +83,11 @@ export class IpLayer implements Ip {
     if (entry !== null) return entry.state === 'tentative' || entry.state === 'duplicate' ? null : entry;
     if (address.w3 >>> 24 === 127 && address.isV4 && (index === 0 || index === this.loopback.index)) return this.loopback.addresses[0] ?? null;
     return null;
+  }
+
+  /** One line on where a flow goes and why. */
+  explain(flow: Flow): string {
+    return describeRoute(this.routes.explain(flow), (index) => this.interfaces.at(index)?.name ?? String(index));
   }
 
   learnMtu(destination: Address, inIndex: number, mtu: number): void {

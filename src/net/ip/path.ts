@@ -57,3 +57,8 @@ export class Path {
     this.generation = generation;
   }
 }
+
+/** One line: "dev eth0 via 10.0.0.254 mtu 1500". */
+export function describePath({ iface, nextHop, mtu, local, group }: Path): string {
+  return `dev ${iface.name}${local ? ' local' : group ? ' group' : ` via ${nextHop}`} mtu ${mtu}`;
+}

@@ -75,6 +75,7 @@ export class Reassembly {
   /** Takes a fragment over; answers the whole datagram, head at its IP header, or null. */
   input(given: Packet): Packet | null {
     const { format, ctx } = this;
+    if (ctx.observer.verdict !== null) ctx.observer.verdict(given, 'reassembly', 'a fragment: it waits for the others');
     ctx.counters.count(given.family === 6 ? Counter.Ip6ReasmReqds : Counter.IpReasmReqds);
     const data = format.data(given);
     const length = given.tail - data;

@@ -1,5 +1,6 @@
 // hot: bench/packet
 import { Address, MAPPED, maskAddress, mixAddress } from '../../base/address.js';
+import type { Explanation } from './explain.js';
 import { Fib } from './fib.js';
 import type { Flow } from './path.js';
 import { type Hop, MAIN_TABLE, type Route, type Rule, ruleMatches } from './route.js';
@@ -154,6 +155,33 @@ export class Routes {
       if (hop !== null) return hop;
     }
     return this.lookupIn(MAIN_TABLE, flow);
+  }
+
+  /** The same choice with what led to it, for people: not for the data path. Null: no route. */
+  explain(flow: Flow): Explanation | null {
+    for (const rule of [...this.rules, null]) {
+      if (rule !== null && !ruleMatches(rule, flow)) continue;
+      if (rule !== null && 'type' in rule.action) return { rule, table: 0, prefix: null, length: 0, hop: this.reject(rule.action.type), ways: 1 };
+      const found = this.explainIn(rule, rule === null ? MAIN_TABLE : (rule.action as { table: number }).table, flow);
+      if (found !== null) return found;
+    }
+    return null;
+  }
+
+  private explainIn(rule: Rule | null, number: number, flow: Flow): Explanation | null {
+    const table = this.table(number, flow.vrf);
+    if (table === null) return null;
+    const four = flow.destination.isV4;
+    const fib = four ? table.v4 : table.v6;
+    const { w0, w1, w2, w3 } = four ? new Address(flow.destination.w3) : flow.destination;
+    for (let found = fib.shorter(w0, w1, w2, w3, 129); found.value !== 0; found = fib.shorter(w0, w1, w2, w3, found.length)) {
+      const { hops } = this.groups[found.value] as Group;
+      const hop = this.pick(this.groups[found.value] as Group, flow);
+      if (hop === null) continue;
+      const ways = hops.filter((other) => other.metric === hop.metric && this.usable(other, flow)).length;
+      return { rule, table: number, prefix: maskAddress(flow.destination, found.length + (four ? 96 : 0)), length: found.length, hop, ways };
+    }
+    return null;
   }
 
   private lookupIn(number: number, flow: Flow): Hop | null {

@@ -40,7 +40,15 @@ export class Advertisements {
   /** Something paths are made from is new. */
   private readonly changed: () => void;
 
-  constructor(ctx: Context, routers: Routers, prefixes: Prefixes, slaac: Slaac, names: NameService, solicitations: RouterSolicitations, changed: () => void) {
+  constructor(
+    ctx: Context,
+    routers: Routers,
+    prefixes: Prefixes,
+    slaac: Slaac,
+    names: NameService,
+    solicitations: RouterSolicitations,
+    changed: () => void,
+  ) {
     this.ctx = ctx;
     this.changed = changed;
     this.routers = routers;
@@ -114,11 +122,13 @@ export class Advertisements {
       case options.Kind.Rdnss:
         for (let i = 0; i < options.resolvers(view, o); i++) {
           options.resolver(view, o, i, this.prefix);
-          if (!this.prefix.isMulticast && !this.prefix.isUnspecified) this.names.resolver(iface, this.prefix.clone(), span(options.lifetime(view, o)));
+          if (!this.prefix.isMulticast && !this.prefix.isUnspecified)
+            this.names.resolver(iface, this.prefix.clone(), span(options.lifetime(view, o)));
         }
         return;
       case options.Kind.Dnssl:
-        for (const name of names(view, options.domains(o), o + options.length(view, o))) this.names.domain(iface, name, span(options.lifetime(view, o)));
+        for (const name of names(view, options.domains(o), o + options.length(view, o)))
+          this.names.domain(iface, name, span(options.lifetime(view, o)));
         return;
       case options.Kind.Pref64:
         options.pref64Prefix(view, o, this.prefix);

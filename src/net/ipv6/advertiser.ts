@@ -1,4 +1,4 @@
-import { type Address, formatPrefix, formatAddress } from '../../base/address.js';
+import { type Address, formatAddress, formatPrefix } from '../../base/address.js';
 import type { Packet } from '../../base/packet.js';
 import { type Micros, millis, NEVER, seconds } from '../../base/time.js';
 import { Timer } from '../../base/timer-wheel.js';
@@ -127,7 +127,8 @@ export class Advertiser implements Solicited {
     this.ctx.wheel.cancel(link.timer);
     for (const timer of link.unicasts.values()) this.ctx.wheel.cancel(timer);
     this.links.delete(iface);
-    if (iface.running) this.message(link, { ...link.spec(), lifetime: 0, prefixes: [], routes: [], resolvers: [], search: new Uint8Array(0), nat64: [] }, ALL_NODES);
+    if (iface.running)
+      this.message(link, { ...link.spec(), lifetime: 0, prefixes: [], routes: [], resolvers: [], search: new Uint8Array(0), nat64: [] }, ALL_NODES);
   }
 
   advertises(iface: Interface): boolean {
@@ -203,7 +204,10 @@ export class Advertiser implements Solicited {
       if (packet === null) return false;
       const { view, head } = packet;
       const forwards = this.ctx.sysctl.v['net.ipv6.conf.all.forwarding'] !== 0;
-      const flags = (spec.managed ? wire.RaFlag.Managed : 0) | (spec.other ? wire.RaFlag.Other : 0) | (spec.lifetime === 0 ? 0 : wire.preferenceBits(spec.preference));
+      const flags =
+        (spec.managed ? wire.RaFlag.Managed : 0) |
+        (spec.other ? wire.RaFlag.Other : 0) |
+        (spec.lifetime === 0 ? 0 : wire.preferenceBits(spec.preference));
       // RFC 4861 §6.2.5: who does not forward is no default router.
       packet.tail = wire.putRouterAdvertisement(view, head, spec.hopLimit, flags, forwards ? spec.lifetime : 0, spec.reachableMs, spec.retransMs);
       if (iface.medium === 'ethernet') packet.tail = options.putLink(view, packet.tail, options.Kind.SourceLink, iface.macHigh, iface.macLow);
@@ -227,11 +231,14 @@ export class Advertiser implements Solicited {
       const flags = (p.onLink ? options.PrefixFlag.OnLink : 0) | (p.autonomous ? options.PrefixFlag.Autonomous : 0);
       pieces.push({ octets: options.PREFIX_LEN, put: (view, at) => options.putPrefix(view, at, p.length, flags, p.valid, p.preferred, p.prefix) });
     }
-    for (const r of spec.routes) pieces.push({ octets: 24, put: (view, at) => options.putRoute(view, at, r.length, wire.preferenceBits(r.preference), r.lifetime, r.prefix) });
+    for (const r of spec.routes)
+      pieces.push({ octets: 24, put: (view, at) => options.putRoute(view, at, r.length, wire.preferenceBits(r.preference), r.lifetime, r.prefix) });
     const { resolvers, search, dnsLifetime } = spec;
-    if (resolvers.length > 0) pieces.push({ octets: 8 + 16 * resolvers.length, put: (view, at) => options.putRdnss(view, at, dnsLifetime, resolvers) });
+    if (resolvers.length > 0)
+      pieces.push({ octets: 8 + 16 * resolvers.length, put: (view, at) => options.putRdnss(view, at, dnsLifetime, resolvers) });
     if (search.length > 0) pieces.push({ octets: 16 + search.length, put: (view, at) => options.putDnssl(view, at, dnsLifetime, search) });
-    for (const n of spec.nat64) pieces.push({ octets: options.PREF64_LEN, put: (view, at) => options.putPref64(view, at, n.length, n.lifetime, n.prefix) });
+    for (const n of spec.nat64)
+      pieces.push({ octets: options.PREF64_LEN, put: (view, at) => options.putPref64(view, at, n.length, n.lifetime, n.prefix) });
     return pieces;
   }
 

@@ -74,7 +74,8 @@ export class Dad implements Claims {
 
   /** The link is up, perhaps another one: all addresses are probed for (again), those in use without interruption. */
   linkUp(iface: Interface): void {
-    for (const a of iface.addresses) if (!a.address.isV4 && a.state !== 'duplicate' && this.ctx.sysctl.v['net.ipv6.conf.all.dad_transmits'] > 0) this.begin(a);
+    for (const a of iface.addresses)
+      if (!a.address.isV4 && a.state !== 'duplicate' && this.ctx.sysctl.v['net.ipv6.conf.all.dad_transmits'] > 0) this.begin(a);
   }
 
   private begin(address: InterfaceAddress): void {
@@ -100,7 +101,8 @@ export class Dad implements Claims {
     if (!iface.running) return; // linkUp begins anew
     if (claim.sent >= claim.wanted) {
       this.claims.delete(address);
-      if (address.state === 'tentative' || address.state === 'optimistic') address.state = address.preferredUntil > this.ctx.now ? 'preferred' : 'deprecated';
+      if (address.state === 'tentative' || address.state === 'optimistic')
+        address.state = address.preferredUntil > this.ctx.now ? 'preferred' : 'deprecated';
       this.events.claimed(address, true);
       return;
     }

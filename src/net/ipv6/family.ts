@@ -98,7 +98,9 @@ export class Family6 {
     this.prefixes = new Prefixes(ctx, ip.routes);
     this.names = new NameService(ctx);
     this.solicitations = new RouterSolicitations(ctx, this.sender);
-    this.advertisements = new Advertisements(ctx, this.routers, this.prefixes, this.slaac, this.names, this.solicitations, () => ip.routes.invalidate());
+    this.advertisements = new Advertisements(ctx, this.routers, this.prefixes, this.slaac, this.names, this.solicitations, () =>
+      ip.routes.invalidate(),
+    );
     this.redirects = new RedirectTable(ctx, ip, this.sender);
     this.nd = new Nd(ctx, this.sender, this.dad, this.routers, this.advertisements, this.redirects, {
       unreachable: (_iface, packet) => this.unreachable(packet),
@@ -238,7 +240,16 @@ export class Family6 {
 /** Is the target the subnet-router anycast address of one of the interface's prefixes? RFC 4291 §2.6.1. */
 function isSubnetRouter(iface: Interface, target: Address): boolean {
   for (const { address, length } of iface.addresses) {
-    if (!address.isV4 && !address.isLinkLocal && length <= 64 && target.w2 === 0 && target.w3 === 0 && samePrefix(address, target, length) && maskAddress(target, length).equals(target)) return true;
+    if (
+      !address.isV4 &&
+      !address.isLinkLocal &&
+      length <= 64 &&
+      target.w2 === 0 &&
+      target.w3 === 0 &&
+      samePrefix(address, target, length) &&
+      maskAddress(target, length).equals(target)
+    )
+      return true;
   }
   return false;
 }

@@ -30,6 +30,6 @@ export class FlowLabels {
     w[7] = d.w3;
     w[8] = protocol;
     w[9] = (protocol === Protocol.Tcp || protocol === Protocol.Udp) && packet.tail - packet.head >= 4 ? packet.view.getInt32(packet.head) : 0;
-    return (halfSipHash(key, w, 10) & 0xfffff) || 1;
+    return halfSipHash(key, w, 10) & 0xfffff || 1;
   }
 }

@@ -87,6 +87,7 @@ export class Forward6 {
     flow.trafficClass = packet.trafficClass;
     flow.vrf = iface.vrf;
     const route = this.ip.routes.lookup(flow);
+    if (ctx.observer.verdict !== null) ctx.observer.verdict(packet, 'route', this.ip.explain(flow));
     if (route !== null && route.type === 'unicast') return route;
     if (route === null) {
       this.icmp.unreachable(packet, Unreachable.NoRoute);
@@ -127,7 +128,8 @@ export class Forward6 {
       this.ctx.drop(packet, Drop.NeighborTableFull);
       return;
     }
-    if (neighbor.state === NeighborState.Reachable || neighbor.state === NeighborState.Permanent) this.ethernet.frame(out, packet, neighbor.macHigh, neighbor.macLow);
+    if (neighbor.state === NeighborState.Reachable || neighbor.state === NeighborState.Permanent)
+      this.ethernet.frame(out, packet, neighbor.macHigh, neighbor.macLow);
     else neighbor.table.send(packet, neighbor);
   }
 }

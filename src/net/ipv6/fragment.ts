@@ -1,7 +1,7 @@
+import { Drop } from '../../base/drops.js';
 import { Checksum, HEADROOM, type Packet } from '../../base/packet.js';
 import { copyOctets } from '../../base/page.js';
 import { halfSipHash } from '../../base/siphash.js';
-import { Drop } from '../../base/drops.js';
 import * as wire from '../../wire/ipv6.js';
 import { Protocol } from '../../wire/protocol.js';
 import { finishChecksum } from '../../wire/segment.js';
@@ -76,6 +76,7 @@ export function fragment6(ctx: Context, packet: Packet, mtu: number, id: number,
     piece.flags = packet.flags;
     piece.inIndex = packet.inIndex;
     piece.outIndex = packet.outIndex;
+    piece.trace = packet.trace;
     piece.checksum = Checksum.Verified;
     pieces.push(piece);
   }

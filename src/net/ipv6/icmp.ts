@@ -1,6 +1,6 @@
 import { Address } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
-import { type ErrnoName, Errno } from '../../base/errors.js';
+import { Errno, type ErrnoName } from '../../base/errors.js';
 import { Checksum, type Packet, PacketFlag } from '../../base/packet.js';
 import { TokenBucket } from '../../base/token-bucket.js';
 import * as wire from '../../wire/icmpv6.js';

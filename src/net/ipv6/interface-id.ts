@@ -25,7 +25,7 @@ export const eui64 = (iface: Interface): InterfaceId => ({
 export function isReserved(id: InterfaceId): boolean {
   if (id.high === 0 && id.low === 0) return true;
   if (id.high === 0x02005eff && id.low >>> 24 === 0xfe) return true;
-  return id.high === (0xfdffffff | 0) && (id.low >>> 0) >= 0xffffff80;
+  return id.high === (0xfdffffff | 0) && id.low >>> 0 >= 0xffffff80;
 }
 
 export const withPrefix = (prefix: Address, id: InterfaceId): Address => new Address(prefix.w0, prefix.w1, id.high, id.low);
@@ -46,7 +46,10 @@ export class StableIds {
       hyper.store.set(SECRET_KEY, secret);
     }
     const view = new DataView(secret.buffer, secret.byteOffset, SECRET_LEN);
-    this.hash = new SipHash(Int32Array.of(view.getInt32(0, true), view.getInt32(4, true), view.getInt32(8, true), view.getInt32(12, true)), 4 + NAME_WORDS);
+    this.hash = new SipHash(
+      Int32Array.of(view.getInt32(0, true), view.getInt32(4, true), view.getInt32(8, true), view.getInt32(12, true)),
+      4 + NAME_WORDS,
+    );
   }
 
   /** The identifier for a prefix on an interface after `dadCounter` duplicates. */
@@ -58,7 +61,8 @@ export class StableIds {
       input[1] = prefix.w1;
       input[2] = counter;
       input[3] = iface.name.length;
-      for (let i = 0; i < Math.min(iface.name.length, 4 * NAME_WORDS); i++) input[4 + (i >> 2)] = (input[4 + (i >> 2)] as number) | ((iface.name.charCodeAt(i) & 255) << (8 * (i & 3)));
+      for (let i = 0; i < Math.min(iface.name.length, 4 * NAME_WORDS); i++)
+        input[4 + (i >> 2)] = (input[4 + (i >> 2)] as number) | ((iface.name.charCodeAt(i) & 255) << (8 * (i & 3)));
       const low = this.hash.words(input.length);
       const id = { high: this.hash.hi, low };
       if (!isReserved(id)) return id;

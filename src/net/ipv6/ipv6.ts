@@ -1,9 +1,9 @@
 // hot: bench/packet
 import type { Address } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
-import { PacketFlag, type Packet } from '../../base/packet.js';
+import { type Packet, PacketFlag } from '../../base/packet.js';
 import * as wire from '../../wire/ipv6.js';
-import { Protocol } from '../../wire/protocol.js';
+import { Protocol, protocolName } from '../../wire/protocol.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
 import type { Interface } from '../interface.js';
@@ -73,7 +73,8 @@ export class Ipv6 implements NetworkInput {
     wire.skim(packet.view, packet.network, packet.tail, chain);
     packet.protocol = chain.protocol;
     packet.transport = chain.offset;
-    if (next === Protocol.HopByHop || next === Protocol.DestinationOptions || next === Protocol.Routing || next === Protocol.Fragment) packet.flags |= PacketFlag.Options;
+    if (next === Protocol.HopByHop || next === Protocol.DestinationOptions || next === Protocol.Routing || next === Protocol.Fragment)
+      packet.flags |= PacketFlag.Options;
   }
 
   /** For us, for a group, or for somebody else. Also the entry for what comes out of a tunnel. */
@@ -117,7 +118,8 @@ export class Ipv6 implements NetworkInput {
     if (source.isV4 || destination.isV4) return Drop.IpMartian;
     if (destination.isMulticast && ((destination.w0 >>> 16) & 15) <= Scope.InterfaceLocal) return Drop.IpMartian;
     // Duplicate detection must hear who else has our address; all others may not speak in our name.
-    if (packet.protocol !== Protocol.Icmpv6 && packet.depth === 0 && this.ip.locals.find(source, iface.vrf, iface.index) !== null) return Drop.IpBadSource;
+    if (packet.protocol !== Protocol.Icmpv6 && packet.depth === 0 && this.ip.locals.find(source, iface.vrf, iface.index) !== null)
+      return Drop.IpBadSource;
     return 0;
   }
 
@@ -139,6 +141,7 @@ export class Ipv6 implements NetworkInput {
     if (hooks.verify !== null && !hooks.verify(packet, iface, null)) return;
     if (hooks.input !== null && !hooks.input(packet, iface, null)) return;
     this.ctx.counters.count(Counter.Ip6InDelivers);
+    if (this.ctx.observer.verdict !== null) this.ctx.observer.verdict(packet, 'deliver', protocolName(packet.protocol));
     this.dispatch(packet);
   }
 
@@ -146,10 +149,11 @@ export class Ipv6 implements NetworkInput {
   dispatch(packet: Packet): void {
     const { protocol } = packet;
     packet.head = packet.transport;
-    const taken = this.ip.raw !== null && this.ip.raw.deliver(packet);
+    const taken = this.ip.raw?.deliver(packet) === true;
     const transport = this.ip.transports[protocol] as (typeof this.ip.transports)[number];
     if (transport !== null && protocol !== Protocol.Icmp && protocol !== Protocol.Igmp) transport.input(packet);
-    else if (taken || protocol === Protocol.NoNext) packet.release(); // RFC 8200 §4.7: what follows is ignored
+    else if (taken || protocol === Protocol.NoNext)
+      packet.release(); // RFC 8200 §4.7: what follows is ignored
     else {
       wire.skim(packet.view, packet.network, packet.tail, this.chain);
       this.icmp.parameterProblem(packet, wire.Problem.NextHeader, this.chain.nextField - packet.network);
@@ -166,7 +170,10 @@ export class Ipv6 implements NetworkInput {
       const whole = this.fragment(packet);
       if (whole === null) return null;
       packet = whole;
-      reason = packet.flags & PacketFlag.Reassembled ? wire.walk(packet.view, packet.network, packet.tail, chain) : wire.walkFragment(packet.view, packet.network, packet.tail, chain);
+      reason =
+        packet.flags & PacketFlag.Reassembled
+          ? wire.walk(packet.view, packet.network, packet.tail, chain)
+          : wire.walkFragment(packet.view, packet.network, packet.tail, chain);
     }
     // One fragment header: a second one behind it would nest datagrams (RFC 8200 §4.1 has each header once).
     if (reason === 0 && chain.protocol === Protocol.Fragment) reason = Drop.IpBadExtension;

@@ -67,7 +67,8 @@ export class NameService {
     else if (at >= 0) list.splice(at, 1);
     else if (lifetime > 0) {
       const own = list.filter((e) => e.iface === iface);
-      if (own.length >= this.ctx.sysctl.v['anystack.ra_resolvers_max']) list.splice(list.indexOf(own.reduce((a, b) => (b.until < a.until ? b : a))), 1);
+      if (own.length >= this.ctx.sysctl.v['anystack.ra_resolvers_max'])
+        list.splice(list.indexOf(own.reduce((a, b) => (b.until < a.until ? b : a))), 1);
       list.push({ iface, value, until });
     } else return;
     this.prune((e) => e.until > this.ctx.now);

@@ -50,7 +50,8 @@ export class Mld implements Messages, Dialect {
     const reason = wire.check(view, head, tail);
     if (reason !== 0) return reason;
     const kind = view.getUint8(head);
-    if (packet.ttl !== 1 || !(packet.source.isLinkLocal || (kind !== icmpv6.Type.MulticastQuery && packet.source.isUnspecified))) return Drop.MldNotLocal;
+    if (packet.ttl !== 1 || !(packet.source.isLinkLocal || (kind !== icmpv6.Type.MulticastQuery && packet.source.isUnspecified)))
+      return Drop.MldNotLocal;
     if (kind === icmpv6.Type.MulticastReport) {
       wire.group(view, head, this.group);
       if (!this.group.equals(packet.destination)) return Drop.MldNotLocal;

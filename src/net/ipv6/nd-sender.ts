@@ -48,7 +48,15 @@ export class NdSender {
     if (group) packet.flags |= PacketFlag.Looped; // nothing here is news to ourselves
     icmpv6.finishMessage(packet.view, packet.head, packet.tail, source, destination);
     this.ctx.counters.count(Counter.Icmp6OutMsgs);
-    const path = new Path(iface, source, destination, neighbor, Math.min(iface.mtu, iface.mtu6), group ? 'multicast' : 'unicast', this.ip.routes.generation);
+    const path = new Path(
+      iface,
+      source,
+      destination,
+      neighbor,
+      Math.min(iface.mtu, iface.mtu6),
+      group ? 'multicast' : 'unicast',
+      this.ip.routes.generation,
+    );
     path.flowLabel = 0;
     this.ip.output(packet, path);
   }
@@ -57,11 +65,19 @@ export class NdSender {
    * A neighbour solicitation. `source` null: duplicate detection (RFC 4862 §5.4.2), with `nonce` as two words when that is not null.
    * `destination` null: to the target's solicited-node group.
    */
-  solicitation(iface: Interface, target: Address, source: Address | null, destination: Address | null, nonce: Int32Array | null = null, linked = true): void {
+  solicitation(
+    iface: Interface,
+    target: Address,
+    source: Address | null,
+    destination: Address | null,
+    nonce: Int32Array | null = null,
+    linked = true,
+  ): void {
     const packet = this.begin();
     if (packet === null) return;
     packet.tail = wire.putSolicitation(packet.view, packet.head, target);
-    if (source !== null && linked && iface.medium === 'ethernet') packet.tail = options.putLink(packet.view, packet.tail, options.Kind.SourceLink, iface.macHigh, iface.macLow);
+    if (source !== null && linked && iface.medium === 'ethernet')
+      packet.tail = options.putLink(packet.view, packet.tail, options.Kind.SourceLink, iface.macHigh, iface.macLow);
     if (nonce !== null) packet.tail = options.putNonce(packet.view, packet.tail, (nonce[0] as number) & 0xffff, nonce[1] as number);
     this.ctx.counters.count(Counter.Icmp6OutNeighborSolicits);
     this.send(iface, packet, source ?? ANY, destination ?? solicitedNode(target, this.to));
@@ -82,7 +98,8 @@ export class NdSender {
     const packet = this.begin();
     if (packet === null) return;
     packet.tail = wire.putRouterSolicitation(packet.view, packet.head);
-    if (source !== null && iface.medium === 'ethernet') packet.tail = options.putLink(packet.view, packet.tail, options.Kind.SourceLink, iface.macHigh, iface.macLow);
+    if (source !== null && iface.medium === 'ethernet')
+      packet.tail = options.putLink(packet.view, packet.tail, options.Kind.SourceLink, iface.macHigh, iface.macLow);
     this.ctx.counters.count(Counter.Icmp6OutRouterSolicits);
     this.send(iface, packet, source ?? ANY, ALL_ROUTERS);
   }

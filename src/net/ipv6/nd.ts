@@ -60,7 +60,15 @@ export class Nd implements Solicitor, Messages {
   private readonly delayed = new Set<Timer>();
   private conflictAt: Micros = Number.NEGATIVE_INFINITY;
 
-  constructor(ctx: Context, sender: NdSender, dad: Dad, routers: Routers, advertisements: Advertisements, redirects: RedirectTable, events: NdEvents) {
+  constructor(
+    ctx: Context,
+    sender: NdSender,
+    dad: Dad,
+    routers: Routers,
+    advertisements: Advertisements,
+    redirects: RedirectTable,
+    events: NdEvents,
+  ) {
     this.ctx = ctx;
     this.sender = sender;
     this.dad = dad;
@@ -133,7 +141,12 @@ export class Nd implements Solicitor, Messages {
   /** A probe of ours that came back after it was over: nobody else has our link address. */
   private looped(iface: Interface, packet: Packet): boolean {
     const at = packet.link;
-    return iface.medium === 'ethernet' && at >= 0 && ethernet.sourceHigh(packet.view, at) === iface.macHigh && ethernet.sourceLow(packet.view, at) === iface.macLow;
+    return (
+      iface.medium === 'ethernet' &&
+      at >= 0 &&
+      ethernet.sourceHigh(packet.view, at) === iface.macHigh &&
+      ethernet.sourceLow(packet.view, at) === iface.macLow
+    );
   }
 
   private learn(iface: Interface, source: Address, view: DataView, link: number): void {
@@ -231,7 +244,13 @@ export class Nd implements Solicitor, Messages {
 
   /** An address of ours is certain: RFC 9131 §4.1 has routers told, so that they need not ask when the first answer comes. */
   announce(address: InterfaceAddress): void {
-    if (this.ctx.sysctl.v['net.ipv6.conf.all.ndisc_notify'] === 0 || address.address.isLinkLocal || !address.iface.running || address.iface.medium !== 'ethernet') return;
+    if (
+      this.ctx.sysctl.v['net.ipv6.conf.all.ndisc_notify'] === 0 ||
+      address.address.isLinkLocal ||
+      !address.iface.running ||
+      address.iface.medium !== 'ethernet'
+    )
+      return;
     const forwards = this.ctx.sysctl.v['net.ipv6.conf.all.forwarding'] !== 0;
     this.sender.advertisement(address.iface, address.address, ALL_ROUTERS, forwards ? wire.NaFlag.Router : 0);
   }

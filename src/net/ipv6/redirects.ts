@@ -14,8 +14,8 @@ import type { IpLayer } from '../ip/ip.js';
 import { Flow } from '../ip/path.js';
 import { type Hop, MAIN_TABLE, type Route } from '../ip/route.js';
 import { TimerKind } from '../timer-kind.js';
-import type { NdSender } from './nd-sender.js';
 import type { Redirects } from './forward.js';
+import type { NdSender } from './nd-sender.js';
 import { linkLocalOf } from './solicitation.js';
 
 /** Before any other host route: the router itself said so. */
@@ -127,7 +127,8 @@ export class RedirectTable implements Redirects {
 
   /** A neighbour does not answer, or is a router no longer: what went through it goes the usual way again (RFC 4861 §7.3.3, §7.2.5). */
   lost(iface: Interface, neighbor: Address): void {
-    for (const [key, entry] of this.learned) if (entry.route.index === iface.index && (entry.route.gateway ?? entry.route.prefix).equals(neighbor)) this.remove(key, entry);
+    for (const [key, entry] of this.learned)
+      if (entry.route.index === iface.index && (entry.route.gateway ?? entry.route.prefix).equals(neighbor)) this.remove(key, entry);
   }
 
   forget(iface: Interface): void {

@@ -104,7 +104,10 @@ export class Routers {
   private uninstall(offer: Offer): void {
     const { route } = offer;
     if (route === null) return;
-    this.routes.delete(route, (hop) => hop.protocol === 'ra' && hop.index === route.index && hop.metric === route.metric && hop.gateway?.equals(offer.router) === true);
+    this.routes.delete(
+      route,
+      (hop) => hop.protocol === 'ra' && hop.index === route.index && hop.metric === route.metric && hop.gateway?.equals(offer.router) === true,
+    );
     offer.route = null;
   }
 
@@ -139,7 +142,13 @@ export class Routers {
   list(): RouterInfo[] {
     return this.offers
       .filter((o) => o.length === 0)
-      .map((o) => ({ iface: o.iface, address: o.router, preference: o.preference, until: o.until, reachable: o.iface.neighbors?.find(o.router)?.state !== NeighborState.Failed }));
+      .map((o) => ({
+        iface: o.iface,
+        address: o.router,
+        preference: o.preference,
+        until: o.until,
+        reachable: o.iface.neighbors?.find(o.router)?.state !== NeighborState.Failed,
+      }));
   }
 }
 

@@ -61,7 +61,8 @@ export class Slaac {
 
   /** RFC 4862 §5.3: every interface has a link-local address, unless somebody gave it one or wants none. */
   linkUp(iface: Interface): void {
-    if (this.ctx.sysctl.v['net.ipv6.conf.all.addr_gen_mode'] === Mode.None || iface.addresses.some((a) => !a.address.isV4 && a.address.isLinkLocal)) return;
+    if (this.ctx.sysctl.v['net.ipv6.conf.all.addr_gen_mode'] === Mode.None || iface.addresses.some((a) => !a.address.isV4 && a.address.isLinkLocal))
+      return;
     const id = this.identifier(iface, LINK_LOCAL, this.linkLocalTries.get(iface) ?? 0);
     this.addresses.add(iface, { address: withPrefix(LINK_LOCAL, id), length: PREFIX_BITS }, 'link-local', this.probes);
   }
@@ -178,7 +179,10 @@ export class Slaac {
   /** RFC 8981 §3.8 REGEN_ADVANCE. */
   private get regenAdvance(): Micros {
     const v = this.ctx.sysctl.v;
-    return REGEN_ADVANCE_BASE + (v['net.ipv6.conf.all.regen_max_retry'] * v['net.ipv6.conf.all.dad_transmits'] * millis(v['net.ipv4.neigh.default.retrans_time_ms']));
+    return (
+      REGEN_ADVANCE_BASE +
+      v['net.ipv6.conf.all.regen_max_retry'] * v['net.ipv6.conf.all.dad_transmits'] * millis(v['net.ipv4.neigh.default.retrans_time_ms'])
+    );
   }
 
   /** An address of ours is another station's: another identifier is tried, a few times (RFC 7217 §6, RFC 8981 §3.4 5). */
@@ -201,7 +205,10 @@ export class Slaac {
       auto.stable = null;
     } else {
       auto.temporaryTries++;
-      auto.temporary.splice(auto.temporary.findIndex((t) => t.address === address), 1);
+      auto.temporary.splice(
+        auto.temporary.findIndex((t) => t.address === address),
+        1,
+      );
     }
     this.addresses.remove(iface, address.address);
     this.review(auto);

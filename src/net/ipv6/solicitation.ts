@@ -61,6 +61,7 @@ export class RouterSolicitations {
 
 /** The interface's link-local address in use, or null. */
 export function linkLocalOf(iface: Interface): Address | null {
-  for (const a of iface.addresses) if (!a.address.isV4 && a.address.isLinkLocal && (a.state === 'preferred' || a.state === 'deprecated')) return a.address;
+  for (const a of iface.addresses)
+    if (!a.address.isV4 && a.address.isLinkLocal && (a.state === 'preferred' || a.state === 'deprecated')) return a.address;
   return null;
 }

@@ -1,4 +1,4 @@
-import { type Address, commonPrefix, parsePrefix, type Prefix, samePrefix } from '../../base/address.js';
+import { type Address, commonPrefix, type Prefix, parsePrefix, samePrefix } from '../../base/address.js';
 import { ConfigError } from '../../base/errors.js';
 import type { Context } from '../context.js';
 import type { Interface, InterfaceAddress } from '../interface.js';

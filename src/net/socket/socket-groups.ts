@@ -46,7 +46,12 @@ export class SocketGroups {
     if (source === null) return this.listen(group, known.iface.index, 'include', []);
     if (known.filter.mode === 'exclude') return -Errno.EINVAL;
     if (!known.filter.admits(source)) return -Errno.EADDRNOTAVAIL;
-    return this.listen(group, known.iface.index, 'include', known.filter.sources.filter((s) => !s.equals(source)));
+    return this.listen(
+      group,
+      known.iface.index,
+      'include',
+      known.filter.sources.filter((s) => !s.equals(source)),
+    );
   }
 
   /** The whole filter of a group at once: MCAST_MSFILTER. Include of nothing leaves. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { AdvertisementSpec, AdvertisedPrefix } from '#src/net/ipv6/advertiser.js';
+import type { AdvertisedPrefix, AdvertisementSpec } from '#src/net/ipv6/advertiser.js';
 import { address } from '../../support/stacks.js';
 import { hex, toHex } from '../../support/wire.js';
 import { Bench6, PEER, PEER_LL, PEER_MAC, ROUTER_LL, sourceLink, udp6 } from '../../support/wire6.js';
@@ -22,7 +22,14 @@ const plain: AdvertisementSpec = {
   dnsLifetime: 1_800,
   nat64: [],
 };
-const pio = (text: string, valid = 86_400, preferred = 14_400): AdvertisedPrefix => ({ prefix: address(text), length: 64, onLink: true, autonomous: true, valid, preferred });
+const pio = (text: string, valid = 86_400, preferred = 14_400): AdvertisedPrefix => ({
+  prefix: address(text),
+  length: 64,
+  onLink: true,
+  autonomous: true,
+  valid,
+  preferred,
+});
 
 describe('router advertisements', () => {
   let t: Bench6;
@@ -52,7 +59,10 @@ describe('router advertisements', () => {
       }
     }
     const gaps = at.slice(1).map((x, i) => x - (at[i] as number));
-    assert.ok(gaps.slice(0, 2).every((g) => g <= 17), `${gaps}`);
+    assert.ok(
+      gaps.slice(0, 2).every((g) => g <= 17),
+      `${gaps}`,
+    );
     assert.ok(gaps.length > 4 && gaps.slice(3).every((g) => g >= 199 && g <= 601), `${gaps}`);
   });
 
@@ -74,7 +84,9 @@ describe('router advertisements', () => {
     assert.equal(
       m.slice(8),
       [
-        '40d80708', '00007530', '000003e8',
+        '40d80708',
+        '00007530',
+        '000003e8',
         '0101020000000001',
         '05010000000005d4',
         '030440c0000151800000384000000000' + '20010db8000000000000000000000000',
@@ -92,10 +104,16 @@ describe('router advertisements', () => {
     t.seen();
     t.icmp(133, 0, 0, sourceLink(), { src: PEER_LL, dst: 'ff02::2', hops: 255 });
     t.wait(0.6);
-    assert.deepEqual(advertisements().map((p) => [p.dst, p.toMac]), [[PEER_LL, PEER_MAC]]);
+    assert.deepEqual(
+      advertisements().map((p) => [p.dst, p.toMac]),
+      [[PEER_LL, PEER_MAC]],
+    );
     for (let i = 0; i < 5; i++) t.icmp(133, 0, 0, new Uint8Array(0), { src: '::', dst: 'ff02::2', hops: 255 });
     t.wait(0.6);
-    assert.deepEqual(advertisements().map((p) => p.dst), ['ff02::1']);
+    assert.deepEqual(
+      advertisements().map((p) => p.dst),
+      ['ff02::1'],
+    );
     t.icmp(133, 0, 0, new Uint8Array(0), { src: '::', dst: 'ff02::2', hops: 255 });
     t.wait(1);
     assert.equal(advertisements().length, 0, 'not within 3 s');
@@ -107,7 +125,8 @@ describe('router advertisements', () => {
     begin();
     t.wait(40);
     t.seen();
-    for (let i = 1; i <= 60; i++) t.icmp(133, 0, 0, sourceLink(`0200000001${i.toString(16).padStart(2, '0')}`), { src: `fe80::1:${i}`, dst: 'ff02::2', hops: 255 });
+    for (let i = 1; i <= 60; i++)
+      t.icmp(133, 0, 0, sourceLink(`0200000001${i.toString(16).padStart(2, '0')}`), { src: `fe80::1:${i}`, dst: 'ff02::2', hops: 255 });
     t.wait(0.6);
     const answers = advertisements();
     assert.ok(answers.length <= 30 && answers.some((p) => p.dst === 'ff02::1'), `${answers.length}`);
@@ -134,7 +153,10 @@ describe('router advertisements', () => {
     spec = { ...spec, prefixes: [pio('2001:db8:2::')] };
     t.stack.v6.advertiser.changed(t.eth0);
     t.wait(4);
-    const lifetimes = (m: Uint8Array): string[] => toHex(m.subarray(24)).match(/.{64}/g)?.map((o) => `${o.slice(32, 44)} ${Number.parseInt(o.slice(8, 16), 16)} ${Number.parseInt(o.slice(16, 24), 16)}`) ?? [];
+    const lifetimes = (m: Uint8Array): string[] =>
+      toHex(m.subarray(24))
+        .match(/.{64}/g)
+        ?.map((o) => `${o.slice(32, 44)} ${Number.parseInt(o.slice(8, 16), 16)} ${Number.parseInt(o.slice(16, 24), 16)}`) ?? [];
     assert.deepEqual(lifetimes((advertisements()[0] as { payload: Uint8Array }).payload), ['20010db80002 86400 14400', '20010db80001 7200 0']);
     t.wait(3_600);
     const later = lifetimes((advertisements().at(-1) as { payload: Uint8Array }).payload)[1] as string;
@@ -168,8 +190,20 @@ describe('router advertisements', () => {
     const [na] = t.seen().filter((p) => p.payload[0] === 136);
     assert.deepEqual([na?.src, (na?.payload[4] as number) & 0x20], ['fd00::', 0]);
     t.icmp(128, 0, 1, new Uint8Array(0), { dst: 'fd00::' });
-    assert.deepEqual(t.seen().filter((p) => p.payload[0] === 129).map((p) => [p.src, p.dst]), [['fd00::1', PEER]]);
+    assert.deepEqual(
+      t
+        .seen()
+        .filter((p) => p.payload[0] === 129)
+        .map((p) => [p.src, p.dst]),
+      [['fd00::1', PEER]],
+    );
     t.ip6({ dst: 'fd00::', payload: udp6(1, 99, 'x', PEER, 'fd00::') });
-    assert.deepEqual(t.seen().filter((p) => p.payload[0] === 1).map((p) => [p.src, p.payload[1]]), [['fd00::1', 4]]);
+    assert.deepEqual(
+      t
+        .seen()
+        .filter((p) => p.payload[0] === 1)
+        .map((p) => [p.src, p.payload[1]]),
+      [['fd00::1', 4]],
+    );
   });
 });

@@ -4,7 +4,7 @@ import { DatagramInfo } from '#src/net/socket/datagram-queue.js';
 import type { UdpSocket } from '#src/net/socket/udp-socket.js';
 import { address } from '../../support/stacks.js';
 import { concat, hex, toHex } from '../../support/wire.js';
-import { Bench6, icmp6, ipv6, PEER, PEER_LL, ROUTER_LL, ROUTER_MAC, sourceLink, targetLink, udp6 } from '../../support/wire6.js';
+import { Bench6, icmp6, ipv6, PEER, PEER_LL, ROUTER_LL, udp6 } from '../../support/wire6.js';
 
 describe('ICMPv6', () => {
   let t: Bench6;
@@ -22,7 +22,8 @@ describe('ICMPv6', () => {
   });
   /** A packet we are said to have sent, for errors to quote. */
   const ours = (payload: Uint8Array, fields: Parameters<typeof ipv6>[0] = {}): Uint8Array => ipv6({ src: 'fd00::1', dst: PEER, payload, ...fields });
-  const error = (type: number, code: number, rest: number, quoted: Uint8Array): void => t.icmp(type, code, rest, quoted, { src: ROUTER_LL, dst: 'fd00::1' });
+  const error = (type: number, code: number, rest: number, quoted: Uint8Array): void =>
+    t.icmp(type, code, rest, quoted, { src: ROUTER_LL, dst: 'fd00::1' });
   const connect = (): void => assert.equal(socket.connect(address(PEER), 9), 0);
 
   describe('echo', () => {
@@ -31,7 +32,10 @@ describe('ICMPv6', () => {
       const m = t.message();
       assert.deepEqual([m.type, m.rest, m.src, m.dst, m.hops, toHex(m.body)], [129, 0x00070001, 'fd00::1', PEER, 64, '61626364']);
       t.icmp(128, 0, 1, new Uint8Array(0), { src: PEER_LL, dst: Bench6.LL });
-      assert.deepEqual([t.message()].map((x) => [x.src, x.dst]), [[Bench6.LL, PEER_LL]]);
+      assert.deepEqual(
+        [t.message()].map((x) => [x.src, x.dst]),
+        [[Bench6.LL, PEER_LL]],
+      );
     });
 
     it('RFC 4443 §4.2: to a group it is answered from an address of ours, unless that is off', () => {
@@ -62,10 +66,19 @@ describe('ICMPv6', () => {
       const data = new Uint8Array(1_400).fill(7);
       t.icmp(128, 0, 1, data);
       const reply = t.message();
-      t.icmp(2, 0, 1_300, ipv6({ src: 'fd00::1', dst: PEER, next: 58, payload: reply.payload }).subarray(0, 1_200), { src: ROUTER_LL, dst: 'fd00::1' });
+      t.icmp(2, 0, 1_300, ipv6({ src: 'fd00::1', dst: PEER, next: 58, payload: reply.payload }).subarray(0, 1_200), {
+        src: ROUTER_LL,
+        dst: 'fd00::1',
+      });
       t.icmp(128, 0, 1, data);
       const pieces = t.seen();
-      assert.deepEqual(pieces.map((p) => [p.next, p.payload.length <= 1_260]), [[44, true], [44, true]]);
+      assert.deepEqual(
+        pieces.map((p) => [p.next, p.payload.length <= 1_260]),
+        [
+          [44, true],
+          [44, true],
+        ],
+      );
       t.wait(601);
       t.meet();
       t.icmp(128, 0, 1, data);
@@ -84,8 +97,14 @@ describe('ICMPv6', () => {
     });
 
     const never: [string, () => void][] = [
-      ['e.1: about an error', () => t.ip6({ next: 60, payload: concat(hex('3a 00 9f 04 00000000'), icmp6(1, 4, 0, ours(udp6(7, 9)), PEER, 'fd00::1')) })],
-      ['e.2: about a redirect', () => t.ip6({ next: 60, payload: concat(hex('3a 00 9f 04 00000000'), icmp6(137, 0, 0, new Uint8Array(32), PEER, 'fd00::1')) })],
+      [
+        'e.1: about an error',
+        () => t.ip6({ next: 60, payload: concat(hex('3a 00 9f 04 00000000'), icmp6(1, 4, 0, ours(udp6(7, 9)), PEER, 'fd00::1')) }),
+      ],
+      [
+        'e.2: about a redirect',
+        () => t.ip6({ next: 60, payload: concat(hex('3a 00 9f 04 00000000'), icmp6(137, 0, 0, new Uint8Array(32), PEER, 'fd00::1')) }),
+      ],
       ['e.3: to a group', () => t.ip6({ dst: 'ff02::1', payload: udp6(1, 99, 'x', PEER, 'ff02::1') }, hex('333300000001'))],
       ['e.4: in a frame to a group', () => t.ip6({ payload: udp6(1, 99) }, hex('333300000001'))],
       ['e.5: in a frame to everybody', () => t.ip6({ payload: udp6(1, 99) }, hex('ffffffffffff'))],
@@ -126,7 +145,13 @@ describe('ICMPv6', () => {
 
     it('soft errors are not: no route, address unreachable, hop limit, and ones nobody knows (RFC 4443 §2.4a)', () => {
       connect();
-      for (const [type, code] of [[1, 0], [1, 3], [3, 0], [99, 0]] as const) error(type, code, 0, ours(udp6(7, 9, 'x', 'fd00::1', PEER)));
+      for (const [type, code] of [
+        [1, 0],
+        [1, 3],
+        [3, 0],
+        [99, 0],
+      ] as const)
+        error(type, code, 0, ours(udp6(7, 9, 'x', 'fd00::1', PEER)));
       assert.equal(socket.takeError(), 0);
       t.dropped({});
     });
@@ -187,7 +212,14 @@ describe('ICMPv6', () => {
       assert.equal(labels.size, 1);
       const whole = concat(...pieces.map((p) => p.payload.subarray(8)));
       assert.equal(toHex(whole.subarray(8)), toHex(octets));
-      assert.deepEqual(pieces.map((p) => [p.payload[0], (((p.payload[2] as number) << 8) | (p.payload[3] as number)) & 0xfff8, (p.payload[3] as number) & 1]), [[17, 0, 1], [17, 1_232, 1], [17, 2_464, 0]]);
+      assert.deepEqual(
+        pieces.map((p) => [p.payload[0], (((p.payload[2] as number) << 8) | (p.payload[3] as number)) & 0xfff8, (p.payload[3] as number) & 1]),
+        [
+          [17, 0, 1],
+          [17, 1_232, 1],
+          [17, 2_464, 0],
+        ],
+      );
       socket.sendTo(octets, 0, 3_000, null, 0);
       const [next] = t.seen();
       assert.ok(!ids.has(toHex((next as { payload: Uint8Array }).payload.subarray(4, 8))), 'the next datagram has another identification');
@@ -245,95 +277,5 @@ describe('ICMPv6', () => {
       }
       t.quiet();
     });
-  });
-
-  describe('as a router', () => {
-    let out: Bench6;
-    // The stack has a second interface whose far end is quiet; its routes decide.
-    const forward = (fields: Parameters<Bench6['ip6']>[0] = {}): void => t.ip6({ dst: '2001:db8::9', payload: udp6(1, 2, 'x', fields.src ?? PEER, '2001:db8::9'), ...fields });
-    beforeEach(() => {
-      out = new Bench6();
-      t.stack.ctx.sysctl.set('net.ipv6.conf.all.forwarding', 1);
-      t.stack.ip.routes.add({ family: 6, prefix: address('2001:db8::'), length: 32, type: 'unicast', index: t.eth0.index, gateway: address(ROUTER_LL), source: null, metric: 1, mtu: 0, table: 254, vrf: 0, protocol: 'static' });
-      t.ns(Bench6.LL, [sourceLink(ROUTER_MAC)], { src: ROUTER_LL });
-      t.seen();
-      t.dropped({});
-    });
-    afterEach(() => out.end());
-
-    it('RFC 8200 §3: the hop limit falls by one; RFC 4861 §8.2: the neighbour hears of the better first hop', () => {
-      forward({ hops: 9 });
-      const [redirect, packet] = t.seen();
-      assert.deepEqual([packet?.hops, packet?.dst, packet?.toMac, packet?.src], [8, '2001:db8::9', ROUTER_MAC, PEER]);
-      assert.deepEqual([redirect?.payload[0], redirect?.src, redirect?.dst, redirect?.hops], [137, Bench6.LL, PEER, 255]);
-      assert.equal(toHex((redirect?.payload as Uint8Array).subarray(8, 24)), 'fe800000000000000000000000000005');
-      assert.equal(toHex((redirect?.payload as Uint8Array).subarray(40, 48)), `0201${ROUTER_MAC}`);
-      assert.ok((redirect?.payload.length as number) + 40 <= 1_280);
-    });
-
-    const refused: [string, Parameters<Bench6['ip6']>[0], Record<string, number>, [number, number] | null][] = [
-      ['RFC 4443 §3.3: hop limit 1', { hops: 1 }, { IpTtlExceeded: 1 }, [3, 0]],
-      ['RFC 4443 §3.3: hop limit 0', { hops: 0 }, { IpTtlExceeded: 1 }, [3, 0]],
-      ['RFC 4443 §3.1: no route', { dst: '2001:dead::1' }, { IpNoRoute: 1 }, [1, 0]],
-      ['RFC 4291 §2.5.6: a link-local destination', { dst: 'fe80::77' }, { IpMartian: 1 }, null],
-      ['RFC 4291 §2.5.2: from nobody', { src: '::' }, { IpMartian: 1 }, null],
-      ['a group (no multicast routing)', { dst: 'ff0e::1' }, { IpGroupNotJoined: 1 }, null],
-    ];
-    for (const [what, fields, drops, told] of refused) {
-      it(`${what}`, () => {
-        forward(fields);
-        t.dropped(drops);
-        if (told === null) t.quiet();
-        else assert.deepEqual([t.message()].map((m) => [m.type, m.code]), [told]);
-      });
-    }
-
-    for (const [type, code, drop] of [['prohibit', 1, 'IpRouteProhibit'], ['unreachable', 0, 'IpRouteUnreachable'], ['blackhole', null, 'IpRouteBlackhole']] as const) {
-      it(`a route of type ${type}`, () => {
-        t.stack.ip.routes.add({ family: 6, prefix: address('2001:db8:5::'), length: 48, type, index: 0, gateway: null, source: null, metric: 1, mtu: 0, table: 254, vrf: 0, protocol: 'static' });
-        forward({ dst: '2001:db8:5::1' });
-        t.dropped({ [drop]: 1 });
-        if (code === null) t.quiet();
-        else assert.deepEqual([t.message()].map((m) => [m.type, m.code]), [[1, code]]);
-      });
-    }
-
-    it('RFC 4443 §3.2: what is longer than the next link draws packet too big with its MTU, to groups too', () => {
-      t.stack.ip.routes.add({ family: 6, prefix: address('2001:db8:6::'), length: 48, type: 'unicast', index: t.eth0.index, gateway: address(ROUTER_LL), source: null, metric: 1, mtu: 1_300, table: 254, vrf: 0, protocol: 'static' });
-      t.stack.ctx.sysctl.set('net.ipv6.conf.all.send_redirects', 0);
-      forward({ dst: '2001:db8:6::1', payload: udp6(1, 2, new Uint8Array(1_300)) });
-      const m = t.message();
-      assert.deepEqual([m.type, m.code, m.rest], [2, 0, 1_300]);
-      t.dropped({ IpTooBig: 1 });
-    });
-
-    it('RFC 8200 §4: a router judges hop-by-hop options and nothing behind them', () => {
-      t.stack.ctx.sysctl.set('net.ipv6.conf.all.send_redirects', 0);
-      forward({ next: 60, payload: concat(hex('11 00 9f 04 00000000'), udp6(1, 2)) });
-      assert.equal(t.one().next, 60);
-      forward({ next: 43, payload: concat(hex('11 02 00 01 00000000'), new Uint8Array(16), udp6(1, 2)) });
-      assert.equal(t.one().next, 43);
-      forward({ next: 0, payload: concat(hex('11 00 9f 04 00000000'), udp6(1, 2)) });
-      assert.deepEqual([t.message()].map((m) => [m.type, m.code, m.rest]), [[4, 2, 42]]);
-      t.dropped({ IpUnknownOption: 1 });
-    });
-
-    it('a frame to a group with a unicast packet is not forwarded', () => {
-      t.ip6({ dst: '2001:db8::9', payload: udp6(1, 2) }, hex('333300000001'));
-      t.dropped({ IpBroadcastForward: 1 });
-    });
-
-    it('RFC 4443 §3.1: a next hop that does not answer draws code 3', () => {
-      t.stack.ctx.sysctl.set('net.ipv6.conf.all.send_redirects', 0);
-      t.ip6({ dst: 'fd00::77', payload: udp6(1, 2, 'x', PEER, 'fd00::77') });
-      t.wait(4);
-      const told = t.seen().filter((p) => p.payload[0] === 1);
-      assert.deepEqual(told.map((p) => [p.payload[1], p.dst]), [[3, PEER]]);
-    });
-  });
-
-  it('the peer is found by its advertisement', () => {
-    t.na(PEER, 0x60, [targetLink()]);
-    t.quiet();
   });
 });

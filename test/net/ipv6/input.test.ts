@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { seconds } from '#src/base/time.js';
 import { DatagramInfo } from '#src/net/socket/datagram-queue.js';
 import type { UdpSocket } from '#src/net/socket/udp-socket.js';
-import { seconds } from '#src/base/time.js';
+import { prefix } from '../../support/stacks.js';
 import { concat, hex } from '../../support/wire.js';
-import { Bench6, icmp6, ipv6, type Ipv6Fields, PEER, PEER_LL, udp6 } from '../../support/wire6.js';
+import { Bench6, type Ipv6Fields, icmp6, ipv6, PEER, PEER_LL, udp6 } from '../../support/wire6.js';
 
 /** A fragment header. */
 const fragment = (next: number, offset: number, more: boolean, id = 1): Uint8Array =>
@@ -88,7 +89,7 @@ describe('IPv6 input', () => {
   });
 
   it('the strong host model: an address of another interface is not ours here', () => {
-    t.stack.addAddress(t.stack.ip.loopback, { address: t.eth0.addresses[0]!.address.clone(), length: 128 });
+    t.stack.addAddress(t.stack.ip.loopback, prefix('fd00:1::1/128'));
     t.ip6({ dst: 'fd00:1::1' });
     t.dropped({ IpNotForUs: 1 });
   });

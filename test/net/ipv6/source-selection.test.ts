@@ -8,7 +8,11 @@ import { Bench6, prefixOption, ROUTER_LL } from '../../support/wire6.js';
 describe('address selection', () => {
   let t: Bench6;
   afterEach(() => t.end());
-  const source = (addresses: readonly string[], destination: string, prepare: (find: (text: string) => InterfaceAddress) => void = () => {}): string => {
+  const source = (
+    addresses: readonly string[],
+    destination: string,
+    prepare: (find: (text: string) => InterfaceAddress) => void = () => {},
+  ): string => {
     t = new Bench6({ 'net.ipv6.conf.all.addr_gen_mode': 1 }, addresses);
     prepare((text) => t.eth0.addresses.find((a) => a.address.equals(address(text))) as InterfaceAddress);
     return t.stack.v6.selection.select(t.eth0, address(destination))?.address.toString() ?? 'none';
@@ -20,7 +24,12 @@ describe('address selection', () => {
     ['rule 2: the smallest sufficient scope', ['fe80::1/64', '2001:db8:3::1/64'], '2001:db8:1::1', '2001:db8:3::1'],
     ['rule 2: link-local for link-local groups', ['2001:db8:3::1/64', 'fe80::1/64'], 'ff02::1', 'fe80::1'],
     ['rule 2: link-local for link-local hosts', ['2001:db8:3::1/64', 'fe80::1/64'], 'fe80::9', 'fe80::1'],
-    ['rule 6: 6to4 for 6to4', ['2001:db8:1::1/64', '2002:c633:6401::d5e3:7953:13eb:22e8/64'], '2002:c633:6401::1', '2002:c633:6401:0:d5e3:7953:13eb:22e8'],
+    [
+      'rule 6: 6to4 for 6to4',
+      ['2001:db8:1::1/64', '2002:c633:6401::d5e3:7953:13eb:22e8/64'],
+      '2002:c633:6401::1',
+      '2002:c633:6401:0:d5e3:7953:13eb:22e8',
+    ],
     ['rule 6: unique local for unique local', ['2001:db8:1::1/64', 'fd12::1/64'], 'fd99::1', 'fd12::1'],
     ['rule 6: global for global', ['fd12::1/64', '2001:db8:1::1/64'], '2001:db8:9::1', '2001:db8:1::1'],
     ['rule 8: the longest match', ['2001:db8:1::1/64', '2001:db8:3::1/64'], '2001:db8:2::1', '2001:db8:3::1'],
@@ -49,7 +58,10 @@ describe('address selection', () => {
     assert.equal(to('2001:db8:f:1::1'), '2001:db8:1::ff:fe00:1'); // though the other matches longer
     t.ra({ lifetime: 0 });
     assert.equal(to('2001:db8:f:1::1'), '2001:db8:f::ff:fe00:1');
-    assert.equal(t.stack.v6.routers.list().some((r) => r.address.equals(address(ROUTER_LL))), false);
+    assert.equal(
+      t.stack.v6.routers.list().some((r) => r.address.equals(address(ROUTER_LL))),
+      false,
+    );
   });
 
   it('RFC 6724 §4: a router without a global address on the link lends one of another', () => {
@@ -69,20 +81,77 @@ describe('address selection', () => {
 
   // RFC 6724 §10.2.
   const orders: [string, [string, string | null][], string[]][] = [
-    ['rule 1: unreachable last', [['2001:db8:1::1', null], ['198.51.100.121', '198.51.100.117']], ['198.51.100.121', '2001:db8:1::1']],
-    ['rule 2: matching scope', [['198.51.100.121', '169.254.13.78'], ['2001:db8:1::1', '2001:db8:1::2']], ['2001:db8:1::1', '198.51.100.121']],
-    ['rule 2: matching scope of IPv4', [['2001:db8:1::1', 'fe80::1'], ['198.51.100.121', '198.51.100.117']], ['198.51.100.121', '2001:db8:1::1']],
-    ['rule 6: precedence', [['10.1.2.3', '10.1.2.4'], ['2001:db8:1::1', '2001:db8:1::2']], ['2001:db8:1::1', '10.1.2.3']],
-    ['rule 8: smaller scope', [['2001:db8:1::1', '2001:db8:1::2'], ['fe80::1', 'fe80::2']], ['fe80::1', '2001:db8:1::1']],
-    ['rule 9: longest match', [['2001:db8:3ffe::1', '2001:db8:1::2'], ['2001:db8:1::1', '2001:db8:1::2']], ['2001:db8:1::1', '2001:db8:3ffe::1']],
-    ['rule 10: as given', [['10.1.2.3', '10.1.2.4'], ['10.1.2.5', '10.1.2.4']], ['10.1.2.3', '10.1.2.5']],
+    [
+      'rule 1: unreachable last',
+      [
+        ['2001:db8:1::1', null],
+        ['198.51.100.121', '198.51.100.117'],
+      ],
+      ['198.51.100.121', '2001:db8:1::1'],
+    ],
+    [
+      'rule 2: matching scope',
+      [
+        ['198.51.100.121', '169.254.13.78'],
+        ['2001:db8:1::1', '2001:db8:1::2'],
+      ],
+      ['2001:db8:1::1', '198.51.100.121'],
+    ],
+    [
+      'rule 2: matching scope of IPv4',
+      [
+        ['2001:db8:1::1', 'fe80::1'],
+        ['198.51.100.121', '198.51.100.117'],
+      ],
+      ['198.51.100.121', '2001:db8:1::1'],
+    ],
+    [
+      'rule 6: precedence',
+      [
+        ['10.1.2.3', '10.1.2.4'],
+        ['2001:db8:1::1', '2001:db8:1::2'],
+      ],
+      ['2001:db8:1::1', '10.1.2.3'],
+    ],
+    [
+      'rule 8: smaller scope',
+      [
+        ['2001:db8:1::1', '2001:db8:1::2'],
+        ['fe80::1', 'fe80::2'],
+      ],
+      ['fe80::1', '2001:db8:1::1'],
+    ],
+    [
+      'rule 9: longest match',
+      [
+        ['2001:db8:3ffe::1', '2001:db8:1::2'],
+        ['2001:db8:1::1', '2001:db8:1::2'],
+      ],
+      ['2001:db8:1::1', '2001:db8:3ffe::1'],
+    ],
+    [
+      'rule 10: as given',
+      [
+        ['10.1.2.3', '10.1.2.4'],
+        ['10.1.2.5', '10.1.2.4'],
+      ],
+      ['10.1.2.3', '10.1.2.5'],
+    ],
   ];
   for (const [what, rows, expected] of orders) {
     it(`RFC 6724 §6 ${what}`, () => {
       t = new Bench6();
       const template = t.eth0.addresses[0] as InterfaceAddress;
-      const sources = new Map(rows.map(([d, s]) => [address(d).toString(), s === null ? null : { ...template, address: address(s), length: address(s).isV4 ? 24 : 64, state: 'preferred' as const }]));
-      const sorted = t.stack.v6.selection.sortDestinations(rows.map(([d]) => address(d)), (d: Address) => sources.get(d.toString()) ?? null);
+      const sources = new Map(
+        rows.map(([d, s]) => [
+          address(d).toString(),
+          s === null ? null : { ...template, address: address(s), length: address(s).isV4 ? 24 : 64, state: 'preferred' as const },
+        ]),
+      );
+      const sorted = t.stack.v6.selection.sortDestinations(
+        rows.map(([d]) => address(d)),
+        (d: Address) => sources.get(d.toString()) ?? null,
+      );
       assert.deepEqual(sorted.map(String), expected);
     });
   }
