@@ -119,7 +119,7 @@ export class Stack {
     this.filter = new Filter(ctx, this.ip, {
       reassembly4: this.reassembly4,
       route4: (iface, packet) => this.ipv4.route(iface, packet),
-      unreachable: (packet, port) => this.icmp4.unreachable(packet, rejectCode4(port), 0),
+      unreachable: (packet, port) => (packet.family === 6 ? this.v6.icmp.unreachable(packet, port ? 4 : 1, 0) : this.icmp4.unreachable(packet, rejectCode4(port), 0)),
       reset: (packet) => this.tcp.reject(packet),
     });
     this.ipsec = new Ipsec(ctx, this.ip, this.demux, () => ({ v4: this.icmp4, v6: null }));
