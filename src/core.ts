@@ -1,0 +1,23 @@
+/** `anystack/core`: the stack without a host. Nothing it imports names node:, so that it bundles for a browser. */
+export { connect, type ConnectTo, type DatagramsAt, type ListenAt, listen, udp } from './api/streams.js';
+export type { ConnectionInfo, WebConnection } from './api/web-connection.js';
+export type { Datagram, WebDatagrams } from './api/web-datagrams.js';
+export type { WebListener } from './api/web-listener.js';
+export { Address, formatAddress, formatPrefix, type Prefix, parseAddress, parsePrefix } from './base/address.js';
+export { AssertionError } from './base/assert.js';
+export { drops } from './base/drops.js';
+export { ConfigError, Errno, errnoName, NetError } from './base/errors.js';
+export { type BrowserHostOptions, createBrowserHost } from './hyper/browser-host.js';
+export type { Device, DeviceEvents, DeviceSpec, Hypercalls } from './hyper/hypercalls.js';
+export { ALL_OFFLOADS, type MemoryDevice, type MemoryLinkOptions, memoryHub, memoryLink } from './hyper/memory-link.js';
+export { VirtualClock, VirtualHost, type VirtualHostOptions } from './hyper/virtual-host.js';
+export type { Interface, InterfaceAddress } from './net/interface.js';
+export { DatagramInfo } from './net/socket/datagram-queue.js';
+export { type FrameFilter, FrameInfo, type PacketSocket } from './net/socket/packet-socket.js';
+export type { RawError, RawSocket } from './net/socket/raw-socket.js';
+export { Ready, type Socket } from './net/socket/socket.js';
+export type { TcpSocket } from './net/socket/tcp-socket.js';
+export type { UdpSocket } from './net/socket/udp-socket.js';
+export { Stack, type StackEvents } from './net/stack.js';
+export { Sysctl, sysctls } from './net/sysctl.js';
+export type { SysctlEntry, SysctlValue } from './net/sysctl-entry.js';
