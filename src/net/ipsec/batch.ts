@@ -12,22 +12,32 @@ const AAD = 16;
 /** Octets of associated data and suffix that one job has room for: AH's headers need most of it. */
 export const AAD_MAX = ROW - AAD;
 
+const NO_WORDS = new Int32Array(0);
+
 /** Packets on their way through one crypto call, with the SA and the sequence number of each. */
 export class Batch implements CryptoBatch {
   count = 0;
-  readonly words = new Int32Array(BATCH_MAX * JOB_WORDS);
+  words: Int32Array = NO_WORDS;
   readonly pages: Page[] = [];
   readonly transforms: Transform[] = [];
-  readonly scratch = new Page(new Uint8Array(BATCH_MAX * ROW));
   readonly packets: Packet[] = [];
   readonly sas: Sa[] = [];
-  readonly sequences = new Float64Array(BATCH_MAX);
+  readonly sequences: number[] = [];
+  private made: Page | null = null;
 
-  constructor() {
+  /** Nonces and associated data. Made with the first job: a stack without SAs pays nothing for its batches. */
+  get scratch(): Page {
+    return this.made ?? this.make();
+  }
+
+  private make(): Page {
+    this.words = new Int32Array(BATCH_MAX * JOB_WORDS);
     for (let i = 0; i < BATCH_MAX; i++) {
       this.words[i * JOB_WORDS + Job.Nonce] = i * ROW;
       this.words[i * JOB_WORDS + Job.Aad] = i * ROW + AAD;
     }
+    this.made = new Page(new Uint8Array(BATCH_MAX * ROW));
+    return this.made;
   }
 
   get full(): boolean {

@@ -75,6 +75,7 @@ export class Policy {
 /** Rows of the flow cache; a row is 12 words. */
 const CACHE_ROWS = 4_096;
 const ROW = 12;
+const NO_ROWS = new Int32Array(0);
 
 /**
  * The Security Policy Database: an ordered list in which the first match decides. Behind it a direct-mapped cache of
@@ -84,15 +85,14 @@ const ROW = 12;
 export class Spd {
   private readonly policies: Policy[] = [];
   private readonly key: number;
-  private readonly rows: Int32Array;
-  private readonly found: (Policy | null)[];
+  /** Made with the first policy: 192 KB that a stack without any does not pay. */
+  private rows = NO_ROWS;
+  private found: (Policy | null)[] = [];
   private generation = 1;
 
   /** `key`: 32 secret bits, so that nobody can choose flows that fall on one row. */
   constructor(key: number) {
     this.key = key;
-    this.rows = new Int32Array(CACHE_ROWS * ROW);
-    this.found = new Array<Policy | null>(CACHE_ROWS).fill(null);
   }
 
   get size(): number {
@@ -105,6 +105,10 @@ export class Spd {
 
   add(options: PolicyOptions): Policy {
     assert(this.policies.length < POLICIES_MAX, 'whoever adds policies looks at their number');
+    if (this.rows.length === 0) {
+      this.rows = new Int32Array(CACHE_ROWS * ROW);
+      this.found = new Array<Policy | null>(CACHE_ROWS).fill(null);
+    }
     const policy = new Policy(options);
     let i = this.policies.length;
     while (i > 0 && (this.policies[i - 1] as Policy).priority > policy.priority) i--;
@@ -125,6 +129,7 @@ export class Spd {
 
   /** The first policy that matches, or null. */
   lookup(flow: FlowKey): Policy | null {
+    if (this.policies.length === 0) return null;
     const { rows } = this;
     const { local: l, remote: r } = flow;
     const ports = (flow.localPort << 16) ^ (flow.remotePort & 0xffff);
