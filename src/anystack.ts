@@ -4,18 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Addr } from './api/addr.js';
 import { createDgram, type Dgram } from './api/dgram.js';
-import { createHttp, type Http } from './api/http.js';
 import { FilterApi } from './api/filter.js';
+import { createHttp, type Http } from './api/http.js';
 import { Link } from './api/link.js';
 import { Neigh } from './api/neigh.js';
 import { createNet, type Net } from './api/net.js';
 import { createPacket, type PacketApi } from './api/packet.js';
 import { createRaw, type RawApi } from './api/raw.js';
 import { Route } from './api/route.js';
-import type { AssertionError } from './base/assert.js';
 import { formatAddress } from './base/address.js';
+import type { AssertionError } from './base/assert.js';
 import { applyConfig } from './config/apply.js';
-import { checkConfig, type Config } from './config/config.js';
+import { type Config, checkConfig } from './config/config.js';
 import type { Hypercalls } from './hyper/hypercalls.js';
 import { createNodeHost } from './hyper/node-host.js';
 import type { InterfaceAddress } from './net/interface.js';
@@ -27,6 +27,9 @@ import { Observers, type Watcher } from './observe/observers.js';
 import { RECORDED, Recorder } from './observe/recorder.js';
 import { type Status, statusOf } from './observe/status.js';
 import { type CounterTable, nstat, type SocketInfo, ss } from './observe/tables.js';
+import { Trace, type TraceEvent, type TraceOptions } from './observe/trace.js';
+import { Names } from './services/dns/names.js';
+import type { Dns } from './services/dns/node-dns.js';
 import { Services } from './services/services.js';
 
 /** What a program may give besides a configuration. */
@@ -91,6 +94,8 @@ export class AnyStack {
   readonly filter: FilterApi;
   readonly sysctl: SysctlApi;
   readonly services: Services;
+  /** Where names are asked for, and what asks. */
+  readonly names: Names;
   /** Resolves when every configured interface that is up has carrier and its configured addresses have been probed for; rejects when the stack ends before. */
   readonly ready: Promise<void>;
   private readonly observers: Observers;
@@ -98,7 +103,7 @@ export class AnyStack {
   private readonly crashDirectory: string;
   private readonly started: number;
   private readonly anyDevice: boolean;
-  private readonly captures = new Set<Capture>();
+  private readonly watching = new Set<Capture | Trace>();
   private present: Config = {};
   private holding = false;
   private closing: Promise<void> | null = null;
@@ -127,6 +132,7 @@ export class AnyStack {
     this.neigh = new Neigh(this.core);
     this.filter = new FilterApi(this.core);
     this.services = new Services(this.core);
+    this.names = new Names(this.core);
     const live = this.core.ctx.sysctl;
     this.sysctl = { get: (name) => live.get(name), set: (name, value) => live.set(name, value), list: () => live.list() };
     this.started = host.monotonic();
@@ -147,12 +153,17 @@ export class AnyStack {
 
   /** `node:net` over this stack. */
   get net(): Net {
-    return (this.made.net ??= createNet(this.core));
+    return (this.made.net ??= createNet(this.core, { lookup: this.names.lookup.lookup }));
   }
 
   /** `node:dgram` over this stack. */
   get dgram(): Dgram {
-    return (this.made.dgram ??= createDgram(this.core));
+    return (this.made.dgram ??= createDgram(this.core, { lookup: this.names.lookup.lookup }));
+  }
+
+  /** `node:dns` over this stack. */
+  get dns(): Dns {
+    return this.names.dns;
   }
 
   /** Sockets for IP protocols. */
@@ -190,13 +201,34 @@ export class AnyStack {
     return statusOf(this.core, this.started);
   }
 
+  /** Echo requests to an address; `tell` hears of each answer. `done` resolves with the summary, `stop()` ends it. */
+  ping(target: string, options: PingOptions = {}, tell?: (event: PingEvent) => void): Measurement<PingSummary> {
+    return ping(this.core, target, options, tell);
+  }
+
+  /** Routers on the way to an address; `tell` hears of each. */
+  traceroute(target: string, options: TraceOptions = {}, tell?: (hop: TraceHop) => void): Measurement<readonly TraceHop[]> {
+    return traceroute(this.core, target, options, tell);
+  }
+
   /** Begins to write a pcapng capture to `sink`, a Writable for example. `stop()` ends it, `close()` too. */
   capture(sink: CaptureSink, options: CaptureOptions = {}): Capture {
     const capture = new Capture(this.core, this.observers, sink, options);
-    this.captures.add(capture);
-    const forget = (): void => void this.captures.delete(capture);
+    this.watching.add(capture);
+    const forget = (): void => void this.watching.delete(capture);
     capture.done.then(forget, forget);
     return capture;
+  }
+
+  /**
+   * Follows packets that match through the stack: each event says by which interface, route, rule, translation, neighbour they went, or why
+   * they were dropped. `tell` is called outside the stack. `stop()` ends it, `close()` too.
+   */
+  trace(options: TraceOptions, tell: (event: TraceEvent) => void): Trace {
+    const trace = new Trace(this.core, this.observers, options, tell);
+    this.watching.add(trace);
+    void trace.done.then(() => this.watching.delete(trace));
+    return trace;
   }
 
   /** Looks at packets as they pass; the function returned ends it. See Observer for what a watcher must not do. */
@@ -218,7 +250,7 @@ export class AnyStack {
   }
 
   private apply(config: Config): void {
-    applyConfig({ core: this.core, services: this.services }, this.present, config);
+    applyConfig({ core: this.core, services: this.services, names: this.names }, this.present, config);
     this.present = config;
     this.hold();
   }
@@ -226,7 +258,8 @@ export class AnyStack {
   private async end(): Promise<void> {
     this.settleReady(new StackClosed(this.name));
     this.services.close();
-    const stopped = [...this.captures].map((capture) => capture.stop());
+    this.names.close();
+    const stopped = [...this.watching].map((capture) => capture.stop());
     this.core.close();
     this.recorder?.close();
     this.hold();

@@ -1,5 +1,7 @@
 import { type Address, anyV4, anyV6, formatAddress, parseAddress, parsePrefix, samePrefix } from '../base/address.js';
 import { errnoName, NetError } from '../base/errors.js';
+import type { Interface } from '../net/interface.js';
+import type { Explanation } from '../net/ip/explain.js';
 import { Flow } from '../net/ip/path.js';
 import { formatDestination, MAIN_TABLE, type Route as RouteEntry, type RouteType } from '../net/ip/route.js';
 import type { Stack } from '../net/stack.js';
@@ -42,6 +44,28 @@ export interface RouteAnswer {
   /** Route, interface and path MTU discovery together. */
   readonly mtu: number;
   readonly kind: 'unicast' | 'local' | 'broadcast' | 'multicast';
+  /** What decided, and how: the policy rule that matched, the table, the prefix in it. Left out for what is ours, a group or a broadcast. */
+  readonly rule?: number;
+  readonly table?: number;
+  readonly prefix?: string;
+  readonly metric?: number;
+  readonly protocol?: RouteEntry['protocol'];
+  /** Equally good hops that share the flows; left out for one. */
+  readonly ways?: number;
+}
+
+/** What a flow is, beside its destination: policy rules look at it. */
+export interface FlowSpec {
+  readonly dev?: string;
+  readonly src?: string;
+  readonly vrf?: number;
+  readonly mark?: number;
+  /** A protocol number. */
+  readonly proto?: number;
+  readonly sport?: number;
+  readonly dport?: number;
+  /** The interface it comes in by: as a packet that is forwarded. */
+  readonly iif?: string;
 }
 
 /** `stack.route`: the routing tables. */
@@ -76,19 +100,67 @@ export class Route {
   }
 
   /** NetError ENETUNREACH and so on where there is no way. */
-  get(address: string, { dev, src, vrf }: { readonly dev?: string; readonly src?: string; readonly vrf?: number } = {}): RouteAnswer {
+  get(address: string, spec: FlowSpec = {}): RouteAnswer {
+    const { core } = this;
+    const flow = this.flowOf(address, spec);
+    core.ctx.touch();
+    const found = core.ip.routes.explain(flow);
+    const why = found === null ? {} : reasons(found);
+    if (spec.iif !== undefined && !core.ip.isLocal(flow.destination, flow.vrf)) {
+      if (found === null || found.hop.type !== 'unicast') throw new NetError('ENETUNREACH', 'route get', address, undefined, core.ip.explain(flow));
+      const { index, gateway, mtu } = found.hop;
+      const out = core.interfaces.at(index) as Interface;
+      return {
+        to: address,
+        dev: out.name,
+        via: formatAddress(gateway ?? flow.destination),
+        src: spec.src ?? '',
+        mtu: mtu || out.mtu,
+        kind: 'unicast',
+        ...why,
+      };
+    }
+    const path = core.ip.path(flow);
+    if (typeof path === 'number') throw new NetError(errnoName(path), 'route get', address);
+    const kind = path.local ? 'local' : path.broadcast ? 'broadcast' : path.group ? 'multicast' : 'unicast';
+    const base = {
+      to: address,
+      dev: path.iface.name,
+      via: formatAddress(path.nextHop),
+      src: formatAddress(path.source),
+      mtu: path.mtu,
+      kind,
+    } as const;
+    return kind === 'unicast' ? { ...base, ...why } : base;
+  }
+
+  private flowOf(address: string, { dev, src, vrf, mark = 0, proto = 0, sport = 0, dport = 0, iif }: FlowSpec): Flow {
     const flow = new Flow();
     flow.destination.copy(needed(address, 'route get'));
     if (src !== undefined) flow.source.copy(needed(src, 'route get'));
     else if (flow.destination.isV4) flow.source.setV4(0);
-    if (dev !== undefined) flow.outIndex = interfaceNamed(this.core, dev, 'route get').index;
-    flow.vrf = vrf ?? (dev === undefined ? 0 : interfaceNamed(this.core, dev, 'route get').vrf);
-    this.core.ctx.touch();
-    const path = this.core.ip.path(flow);
-    if (typeof path === 'number') throw new NetError(errnoName(path), 'route get', address);
-    const kind = path.local ? 'local' : path.broadcast ? 'broadcast' : path.group ? 'multicast' : 'unicast';
-    return { to: address, dev: path.iface.name, via: formatAddress(path.nextHop), src: formatAddress(path.source), mtu: path.mtu, kind };
+    const out = dev === undefined ? null : interfaceNamed(this.core, dev, 'route get');
+    const into = iif === undefined ? null : interfaceNamed(this.core, iif, 'route get');
+    flow.outIndex = out?.index ?? 0;
+    flow.inIndex = into?.index ?? 0;
+    flow.vrf = vrf ?? out?.vrf ?? into?.vrf ?? 0;
+    flow.mark = mark;
+    flow.protocol = proto;
+    flow.sourcePort = sport;
+    flow.destinationPort = dport;
+    return flow;
   }
+}
+
+function reasons({ rule, table, prefix, length, hop, ways }: Explanation): Partial<RouteAnswer> {
+  return {
+    ...(rule === null ? {} : { rule: rule.priority }),
+    table,
+    ...(prefix === null ? {} : { prefix: length === 0 ? 'default' : `${formatAddress(prefix)}/${length}` }),
+    ...(hop.metric === 0 ? {} : { metric: hop.metric }),
+    protocol: hop.protocol,
+    ...(ways === 1 ? {} : { ways }),
+  };
 }
 
 /** See Route.add. */
@@ -123,8 +195,22 @@ function entryOf(core: Stack, to: string, spec: RouteSpec): RouteEntry {
   const source = spec.src === undefined ? null : needed(spec.src, 'route add');
   const index = type === 'unicast' ? outIndex(core, to, spec, gateway) : 0;
   const vrf = spec.vrf ?? core.interfaces.at(index)?.vrf ?? 0;
-  if (source !== null && !core.ip.isLocal(source, vrf)) throw new NetError('EADDRNOTAVAIL', 'route add', spec.src, undefined, 'the source address is not ours');
-  return { family: destination.family, prefix: destination.address, length: destination.length, type, index, gateway, source, metric, mtu, table, vrf, protocol: 'static' };
+  if (source !== null && !core.ip.isLocal(source, vrf))
+    throw new NetError('EADDRNOTAVAIL', 'route add', spec.src, undefined, 'the source address is not ours');
+  return {
+    family: destination.family,
+    prefix: destination.address,
+    length: destination.length,
+    type,
+    index,
+    gateway,
+    source,
+    metric,
+    mtu,
+    table,
+    vrf,
+    protocol: 'static',
+  };
 }
 
 /** The given interface, or that on whose link the gateway is. */
@@ -156,7 +242,12 @@ function needed(text: string, call: string): Address {
 }
 
 const sameSlot = (a: RouteEntry, b: RouteEntry): boolean =>
-  a.family === b.family && a.length === b.length && a.metric === b.metric && a.table === b.table && a.vrf === b.vrf && samePrefix(a.prefix, b.prefix, a.length + (a.family === 4 ? 96 : 0));
+  a.family === b.family &&
+  a.length === b.length &&
+  a.metric === b.metric &&
+  a.table === b.table &&
+  a.vrf === b.vrf &&
+  samePrefix(a.prefix, b.prefix, a.length + (a.family === 4 ? 96 : 0));
 
 function routeInfo(core: Stack, r: RouteEntry): RouteInfo {
   const dev = core.interfaces.at(r.index)?.name;

@@ -101,6 +101,8 @@ export class Packet {
   track: unknown = null;
   /** Tracking's word on it: TrackState of net/filter. */
   trackState = 0;
+  /** Number under which a trace follows it, 0 for none. Observers alone set and read it; copies of the packet have it too. */
+  trace = 0;
   /** Chains packets in one bounded queue. */
   next: Packet | null = null;
   /** False while it lies in the pool. */
@@ -218,6 +220,7 @@ export class PacketPool {
     p.spi = 0;
     p.track = null;
     p.trackState = 0;
+    p.trace = 0;
     p.next = null;
     p.live = true;
     return p;
@@ -290,6 +293,7 @@ export function copyDescriptor(to: Packet, from: Packet): void {
   to.spi = from.spi;
   to.track = from.track;
   to.trackState = from.trackState;
+  to.trace = from.trace;
 }
 
 /** Writes all octets from head on, pieces included, to `target` at `at`. The target must have `packet.length` octets from there. */

@@ -31,7 +31,10 @@ interface Shape {
 }
 
 function verb(name: string, description: string, load: () => Promise<Verb>, shape: Shape): void {
-  const command = program.command(name).description(description).aliases([...(shape.alias ?? [])]);
+  const command = program
+    .command(name)
+    .description(description)
+    .aliases([...(shape.alias ?? [])]);
   if (shape.arguments !== undefined) command.argument(shape.arguments);
   for (const [flags, text] of shape.options ?? []) command.option(flags, text);
   if (shape.json !== false) command.option('-j, --json', 'answer in JSON');
@@ -53,26 +56,85 @@ verb('down', 'end a running stack', () => import('./down.js'), { client: true })
 verb('check', 'check a configuration file without applying it', () => import('./check.js'), { arguments: '<file>' });
 verb('reload', 'apply what has changed in its configuration file, or in another', () => import('./reload.js'), { arguments: '[file]', client: true });
 
-verb('addr', 'addresses: [show [dev IF]] | add P dev IF | del P dev IF', () => import('./addr.js'), { arguments: '[words...]', alias: ['a', 'address'], client: true });
-verb('link', 'interfaces: [show [IF]] | set IF [up|down] [mtu N] [promisc on|off]', () => import('./link.js'), { arguments: '[words...]', alias: ['l'], client: true });
-verb('route', 'routes: [show] | add|replace|del P [via A] [dev IF] … | get A', () => import('./route.js'), { arguments: '[words...]', alias: ['r'], client: true });
-verb('neigh', 'neighbours: [show [dev IF]] | add|replace A lladdr MAC dev IF | del A dev IF', () => import('./neigh.js'), { arguments: '[words...]', alias: ['n', 'neighbor', 'neighbour'], client: true });
-verb('filter', 'rules with counters: [show] | connections | flush', () => import('./filter.js'), { arguments: '[words...]', alias: ['nft'], client: true });
-verb('ss', 'sockets', () => import('./ss.js'), { client: true, options: [['-i, --info', 'with tcp_info'], ['-l, --listening', 'only listeners'], ['-t, --tcp', 'only TCP'], ['-u, --udp', 'only UDP']] });
-verb('nstat', 'counters, and drops by reason', () => import('./nstat.js'), { arguments: '[pattern]', client: true, options: [['-z, --zeros', 'zeros too']] });
-verb('sysctl', 'tunables: NAME … | -w NAME=VALUE … | -a', () => import('./sysctl.js'), { arguments: '[words...]', client: true, options: [['-a, --all', 'all of them'], ['-w, --write', 'set values']] });
+verb('addr', 'addresses: [show [dev IF]] | add P dev IF | del P dev IF', () => import('./addr.js'), {
+  arguments: '[words...]',
+  alias: ['a', 'address'],
+  client: true,
+});
+verb('link', 'interfaces: [show [IF]] | set IF [up|down] [mtu N] [promisc on|off]', () => import('./link.js'), {
+  arguments: '[words...]',
+  alias: ['l'],
+  client: true,
+});
+verb('route', 'routes: [show] | add|replace|del P [via A] [dev IF] … | get A', () => import('./route.js'), {
+  arguments: '[words...]',
+  alias: ['r'],
+  client: true,
+});
+verb('neigh', 'neighbours: [show [dev IF]] | add|replace A lladdr MAC dev IF | del A dev IF', () => import('./neigh.js'), {
+  arguments: '[words...]',
+  alias: ['n', 'neighbor', 'neighbour'],
+  client: true,
+});
+verb('filter', 'rules with counters: [show] | connections | flush', () => import('./filter.js'), {
+  arguments: '[words...]',
+  alias: ['nft'],
+  client: true,
+});
+verb('ss', 'sockets', () => import('./ss.js'), {
+  client: true,
+  options: [
+    ['-i, --info', 'with tcp_info'],
+    ['-l, --listening', 'only listeners'],
+    ['-t, --tcp', 'only TCP'],
+    ['-u, --udp', 'only UDP'],
+  ],
+});
+verb('nstat', 'counters, and drops by reason', () => import('./nstat.js'), {
+  arguments: '[pattern]',
+  client: true,
+  options: [['-z, --zeros', 'zeros too']],
+});
+verb('sysctl', 'tunables: NAME … | -w NAME=VALUE … | -a', () => import('./sysctl.js'), {
+  arguments: '[words...]',
+  client: true,
+  options: [
+    ['-a, --all', 'all of them'],
+    ['-w, --write', 'set values'],
+  ],
+});
 
 verb('ping', 'echo requests from the stack', () => import('./ping.js'), {
   arguments: '<address>',
   client: true,
-  options: [['-c, --count <n>', 'how many'], ['-i, --interval <s>', 'seconds between two'], ['-s, --size <n>', 'octets'], ['-t, --ttl <n>', 'time to live'], ['-I, --dev <if>', 'interface'], ['-W, --timeout <s>', 'seconds to wait for the last']],
+  options: [
+    ['-c, --count <n>', 'how many'],
+    ['-i, --interval <s>', 'seconds between two'],
+    ['-s, --size <n>', 'octets'],
+    ['-t, --ttl <n>', 'time to live'],
+    ['-I, --dev <if>', 'interface'],
+    ['-W, --timeout <s>', 'seconds to wait for the last'],
+  ],
 });
 verb('traceroute', 'routers on the way from the stack to an address', () => import('./traceroute.js'), {
   arguments: '<address>',
   client: true,
-  options: [['-m, --hops <n>', 'at most'], ['-q, --probes <n>', 'for each hop'], ['-w, --timeout <s>', 'seconds to wait for each'], ['-I, --dev <if>', 'interface']],
+  options: [
+    ['-m, --hops <n>', 'at most'],
+    ['-q, --probes <n>', 'for each hop'],
+    ['-w, --timeout <s>', 'seconds to wait for each'],
+    ['-I, --dev <if>', 'interface'],
+  ],
 });
-verb('nc', 'a connection of the stack on stdin and stdout: HOST PORT, or -l PORT', () => import('./nc.js'), { arguments: '<words...>', json: false, client: true, options: [['-l, --listen', 'wait for a call'], ['-u, --udp', 'UDP']] });
+verb('nc', 'a connection of the stack on stdin and stdout: HOST PORT, or -l PORT', () => import('./nc.js'), {
+  arguments: '<words...>',
+  json: false,
+  client: true,
+  options: [
+    ['-l, --listen', 'wait for a call'],
+    ['-u, --udp', 'UDP'],
+  ],
+});
 verb('run', 'an unmodified Node program over a stack of its own: FILE -- node app.mjs', () => import('./run.js'), {
   arguments: '<words...>',
   json: false,
@@ -82,14 +144,36 @@ verb('run', 'an unmodified Node program over a stack of its own: FILE -- node ap
     ['--include <hosts>', 'only these go over the stack'],
   ],
 });
-verb('exec', 'run a command where the stack can be reached: -- CMD …', () => import('./exec.js'), { arguments: '<command...>', json: false, client: true, passThrough: true });
+verb('exec', 'run a command where the stack can be reached: -- CMD …', () => import('./exec.js'), {
+  arguments: '<command...>',
+  json: false,
+  client: true,
+  passThrough: true,
+});
 verb('capture', 'pcapng to a file, or to stdout with -w -', () => import('./capture.js'), {
   arguments: '[filter...]',
   client: true,
-  options: [['-i, --iface <if>', 'only this interface'], ['-w, --write <file>', 'where to; - is stdout, the default'], ['-c, --count <n>', 'stop after so many frames'], ['-s, --snaplen <n>', 'octets kept of each frame']],
+  options: [
+    ['-i, --iface <if>', 'only this interface'],
+    ['-w, --write <file>', 'where to; - is stdout, the default'],
+    ['-c, --count <n>', 'stop after so many frames'],
+    ['-s, --snaplen <n>', 'octets kept of each frame'],
+  ],
+});
+verb('trace', 'follow packets through the stack: interface, route, rule, translation, neighbour, or why they die', () => import('./trace.js'), {
+  arguments: '[filter...]',
+  client: true,
+  options: [['-c, --count <n>', 'stop after so many packets']],
 });
 verb('drops', 'cause and remedy of a drop reason', () => import('./drops.js'), { arguments: '[reason]' });
-verb('demo', 'a stack that shows what it does, on this machine', () => import('./demo/main.js'), { json: false, options: [['--serve', 'serve afterwards, until Ctrl-C'], ['--memory', 'on a network in memory, without the kernel'], ['--namespace', 'in a namespace of its own']] });
+verb('demo', 'a stack that shows what it does, on this machine', () => import('./demo/main.js'), {
+  json: false,
+  options: [
+    ['--serve', 'serve afterwards, until Ctrl-C'],
+    ['--memory', 'on a network in memory, without the kernel'],
+    ['--namespace', 'in a namespace of its own'],
+  ],
+});
 
 verb('packetdrill', 'run packetdrill scripts against the stack, on virtual time', () => import('../packetdrill/main.js'), {
   arguments: '<paths...>',

@@ -3,6 +3,16 @@ import type { RouteAnswer, RouteInfo } from '../api/route.js';
 import { ask, tell } from './remote.js';
 import { action, keywords, needed } from './words.js';
 
+const flowWords = {
+  dev: 'string',
+  from: 'string',
+  vrf: 'number',
+  iif: 'string',
+  mark: 'number',
+  proto: 'number',
+  sport: 'number',
+  dport: 'number',
+} as const;
 const types = ['unicast', 'blackhole', 'unreachable', 'prohibit'];
 
 /** `anystack route`. */
@@ -13,10 +23,14 @@ export async function run(words: readonly string[], options: OptionValues): Prom
   const to = needed(words, 1 + typed, `route ${verb}`, verb === 'get' ? 'an address' : "'default' or a prefix such as 10.1.0.0/16");
   const rest = words.slice(2 + typed);
   if (verb === 'get') {
-    const { from, ...where } = keywords(rest, { dev: 'string', from: 'string', vrf: 'number' }, 'route get');
+    const { from, ...where } = keywords(rest, flowWords, 'route get');
     return tell(options, answer, 'route.get', to, { ...where, ...(from === undefined ? {} : { src: from }) });
   }
-  const spec = keywords(rest, { via: 'string', dev: 'string', metric: 'number', src: 'string', mtu: 'number', type: 'string', table: 'number', vrf: 'number' }, `route ${verb}`);
+  const spec = keywords(
+    rest,
+    { via: 'string', dev: 'string', metric: 'number', src: 'string', mtu: 'number', type: 'string', table: 'number', vrf: 'number' },
+    `route ${verb}`,
+  );
   await ask(options, `route.${verb}`, to, { ...spec, ...(typed === 1 ? { type: words[1] } : {}) });
   return 0;
 }
@@ -29,4 +43,10 @@ function lines(routes: readonly RouteInfo[]): string[] {
   });
 }
 
-const answer = (r: RouteAnswer): string[] => [`${r.kind === 'unicast' ? '' : `${r.kind} `}${r.to}${r.via === r.to ? '' : ` via ${r.via}`} dev ${r.dev} src ${r.src} mtu ${r.mtu}`];
+function answer(r: RouteAnswer): string[] {
+  const line = `${r.kind === 'unicast' ? '' : `${r.kind} `}${r.to}${r.via === r.to ? '' : ` via ${r.via}`} dev ${r.dev}${r.src === '' ? '' : ` src ${r.src}`} mtu ${r.mtu}`;
+  if (r.prefix === undefined) return [line];
+  const rule = r.rule === undefined ? 'no rule matched' : `rule ${r.rule}`;
+  const metric = r.metric === undefined ? '' : ` metric ${r.metric}`;
+  return [line, `    ${rule}, table ${r.table}: ${r.prefix}${metric} proto ${r.protocol}${r.ways === undefined ? '' : `, one of ${r.ways} ways`}`];
+}

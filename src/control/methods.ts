@@ -1,8 +1,9 @@
 import type { AnyStack } from '../anystack.js';
 import type { LinkChange } from '../api/link.js';
-import type { RouteSpec } from '../api/route.js';
+import type { FlowSpec, RouteSpec } from '../api/route.js';
 import type { Config } from '../config/config.js';
 import type { CaptureOptions } from '../observe/capture.js';
+import type { TraceOptions as TraceFilter } from '../observe/trace.js';
 import { type PingOptions, ping } from '../services/ping.js';
 import { type TraceOptions, traceroute } from '../services/traceroute.js';
 import { type NcOptions, nc } from './nc.js';
@@ -21,7 +22,13 @@ type Dev = { readonly dev: string };
 type Neighbor = Dev & { readonly lladdr: string };
 
 const table = {
-  about: ({ stack, hooks }: Call) => ({ name: stack.name, pid: process.pid, state: stack.core.state, services: stack.services.names, ...hooks.about }),
+  about: ({ stack, hooks }: Call) => ({
+    name: stack.name,
+    pid: process.pid,
+    state: stack.core.state,
+    services: stack.services.names,
+    ...hooks.about,
+  }),
   status: ({ stack }: Call) => stack.status(),
   config: ({ stack }: Call) => stack.config,
   down: ({ hooks }: Call) => hooks.down(),
@@ -36,7 +43,7 @@ const table = {
   'route.add': ({ stack }: Call, to: string, spec: RouteSpec) => stack.route.add(to, spec),
   'route.del': ({ stack }: Call, to: string, spec: RouteSpec) => stack.route.del(to, spec),
   'route.replace': ({ stack }: Call, to: string, spec: RouteSpec) => stack.route.replace(to, spec),
-  'route.get': ({ stack }: Call, address: string, from: { dev?: string; src?: string; vrf?: number }) => stack.route.get(address, from),
+  'route.get': ({ stack }: Call, address: string, from: FlowSpec) => stack.route.get(address, from),
   'neigh.show': ({ stack }: Call, dev?: string) => stack.neigh.show(dev ?? undefined),
   'neigh.add': ({ stack }: Call, to: string, spec: Neighbor) => stack.neigh.add(to, spec),
   'neigh.del': ({ stack }: Call, to: string, where: Dev) => stack.neigh.del(to, where),
@@ -67,6 +74,11 @@ const table = {
   },
   nc: ({ stack, stream }: Call, options: NcOptions) => nc(stack, stream, options),
   capture: ({ stack, stream }: Call, options: CaptureOptions) => capture(stack, stream, options),
+  trace: ({ stack, stream }: Call, options: TraceFilter) => {
+    const running = stack.trace(options, (event) => stream.event(event));
+    stream.onCancel = () => void running.stop();
+    return running.done;
+  },
   events: ({ stack, stream }: Call) => events(stack, stream),
 } satisfies Record<string, Method>;
 
@@ -108,7 +120,8 @@ export function forwardEvents(stack: AnyStack, tell: (event: Readonly<Record<str
   const { events: from } = stack;
   const link = (dev: string, state: string): void => tell({ event: 'link', dev, state });
   const conflict = (address: string, dev: string, mac: string): void => tell({ event: 'conflict', address, dev, mac });
-  const failed = (error: Error & { capture?: string | null }): void => tell({ event: 'failed', message: error.message, capture: error.capture ?? null });
+  const failed = (error: Error & { capture?: string | null }): void =>
+    tell({ event: 'failed', message: error.message, capture: error.capture ?? null });
   const log = (level: string, message: string): void => tell({ event: 'log', level, message });
   from.on('link', link).on('conflict', conflict).on('failed', failed).on('log', log);
   return () => from.off('link', link).off('conflict', conflict).off('failed', failed).off('log', log);

@@ -3,8 +3,8 @@ import type { Address } from '../base/address.js';
 import { assert } from '../base/assert.js';
 import { Drop } from '../base/drops.js';
 import type { NetError } from '../base/errors.js';
-import type { Micros } from '../base/time.js';
 import { Checksum, Gso, HEADROOM, type Packet } from '../base/packet.js';
+import type { Micros } from '../base/time.js';
 import { type Device, Offload } from '../hyper/hypercalls.js';
 import { finishChecksum, segmentLength, segments, writeSegment } from '../wire/segment.js';
 import type { Context } from './context.js';
@@ -73,6 +73,8 @@ export class Interface {
   /** Administrative state. */
   up = true;
   promiscuous = false;
+  /** Router advertisements are believed here, where accept_ra lets any be. */
+  autoconf = true;
   readonly addresses: InterfaceAddress[] = [];
   /** Null on media without address resolution. */
   neighbors: NeighborTable | null = null;
@@ -171,6 +173,7 @@ export class Interface {
       plain.family = packet.family;
       plain.protocol = packet.protocol;
       plain.outIndex = packet.outIndex;
+      plain.trace = packet.trace;
       plain.checksum = Checksum.Verified;
       this.enqueue(plain);
     }

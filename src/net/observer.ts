@@ -3,7 +3,7 @@ import type { Interface } from './interface.js';
 
 /**
  * What capture, trace and metrics hang on. Each slot is null when nobody looks: one branch then. An observer must not
- * keep the packet, change it, or call into the stack; it copies what it wants.
+ * keep the packet, change anything of it but `trace`, or call into the stack; it copies what it wants.
  */
 export class Observer {
   /** A frame as it came from a device, head at its first octet. */

@@ -13,6 +13,7 @@ const slots: readonly Slot[] = ['rx', 'tx', 'drop', 'verdict', 'state'];
 export class Observers {
   private readonly observer: Observer;
   private watchers: readonly Watcher[] = [];
+  private traced = 0;
 
   constructor(observer: Observer) {
     this.observer = observer;
@@ -22,6 +23,11 @@ export class Observers {
   watch(watcher: Watcher): () => void {
     this.set([...this.watchers, watcher]);
     return () => this.set(this.watchers.filter((w) => w !== watcher));
+  }
+
+  /** A number for Packet.trace, the same for all who follow that packet. Never 0. */
+  number(): number {
+    return ++this.traced;
   }
 
   /** How many look. */

@@ -62,7 +62,10 @@ describe('command', function () {
     await good('r', 'add', 'default', 'via', '10.3.0.254', 'metric', '7');
     assert.match(await good('route', 'show'), /^default via 10\.3\.0\.254 dev eth0 metric 7 proto static$/m);
     await good('route', 'replace', 'default', 'via', '10.3.0.253', 'metric', '7');
-    assert.deepEqual(((await json('route')) as { to: string; via?: string }[]).filter((r) => r.to === 'default').map((r) => r.via), ['10.3.0.253']);
+    assert.deepEqual(
+      ((await json('route')) as { to: string; via?: string }[]).filter((r) => r.to === 'default').map((r) => r.via),
+      ['10.3.0.253'],
+    );
     await good('route', 'add', 'blackhole', '10.66.0.0/16');
     await good('route', 'del', '10.66.0.0/16');
     await good('route', 'del', 'default');
@@ -105,6 +108,24 @@ describe('command', function () {
     assert.equal(await good('sysctl', 'net.ipv4.ip_default_ttl'), 'net.ipv4.ip_default_ttl = 64\n');
     assert.equal(await good('sysctl', '-w', 'net.ipv4.ip_default_ttl=65'), 'net.ipv4.ip_default_ttl = 65\n');
     assert.match(await good('sysctl', '-a'), /^net\.ipv4\.tcp_rmem = \d+ \d+ \d+$/m);
+  });
+
+  it('trace follows packets until it has had enough, and route get says which table and prefix decided', async () => {
+    const child = bench.spawn(['trace', '-c', '1', 'icmp', 'and', 'dst', '127.0.0.1']);
+    const whole = ended(child);
+    await sleep(700); // no word says that it has begun
+    await good('ping', '127.0.0.1', '-c', '1');
+    const { code, out, err } = await whole;
+    assert.equal(code, 0, err);
+    assert.match(out, /^ +\d+\.\d{3} {2}#1 {2}output +dev lo local mtu \d+ {2}127\.0\.0\.1 > 127\.0\.0\.1 icmp \d+$/m);
+    assert.match(err, /^1 packets followed\n$/);
+    assert.match((await run('trace', 'prt', '80')).err, /'prt' is unknown; did you mean 'port'\?/);
+    await good('route', 'add', '10.77.0.0/16', 'via', '10.0.0.9', 'metric', '5');
+    assert.match(
+      await good('route', 'get', '10.77.1.1'),
+      /^10\.77\.1\.1 via 10\.0\.0\.9 .*\n {4}no rule matched, table 254: 10\.77\.0\.0\/16 metric 5 proto static$/m,
+    );
+    await good('route', 'del', '10.77.0.0/16');
   });
 
   it('ping, traceroute and nc use the running stack', async () => {
@@ -155,7 +176,11 @@ describe('command', function () {
   it('check finds what is wrong without applying it', async () => {
     assert.equal(await good('check', file), `${file}: right\n`);
     const cases: [string, Config | string, RegExp][] = [
-      ['bad.json', { interfaces: { eth0: { device: { type: 'tapp' } } } }, /bad\.json: interfaces\.eth0\.device\.type "tapp" is unknown; did you mean 'tap'\?\n$/],
+      [
+        'bad.json',
+        { interfaces: { eth0: { device: { type: 'tapp' } } } },
+        /bad\.json: interfaces\.eth0\.device\.type "tapp" is unknown; did you mean 'tap'\?\n$/,
+      ],
       ['json.json', '{\n  "interfaces": {,}\n}', /json\.json: not JSON in line 2, column \d+: /],
     ];
     for (const [name, content, sentence] of cases) {
@@ -167,7 +192,10 @@ describe('command', function () {
   });
 
   it('reload and SIGHUP apply the difference; a wrong file changes nothing', async () => {
-    writeFileSync(file, JSON.stringify({ ...config, interfaces: { eth0: { ...config.interfaces?.['eth0'], addresses: ['10.0.0.1/24', '10.4.0.1/24'] } } }));
+    writeFileSync(
+      file,
+      JSON.stringify({ ...config, interfaces: { eth0: { ...config.interfaces?.['eth0'], addresses: ['10.0.0.1/24', '10.4.0.1/24'] } } }),
+    );
     await good('reload');
     assert.ok(((await json('addr')) as { address: string }[]).some((a) => a.address === '10.4.0.1'));
     writeFileSync(file, '{ "interfaces": 7 }');

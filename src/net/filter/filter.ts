@@ -10,7 +10,7 @@ import type { Context } from '../context.js';
 import type { Interface } from '../interface.js';
 import type { IpLayer } from '../ip/ip.js';
 import type { Reassembly } from '../ip/reassembly.js';
-import { type Connection, TrackState } from './connection.js';
+import { type Connection, TrackState, trackStateNames } from './connection.js';
 import { Conntrack } from './conntrack.js';
 import { Nat } from './nat.js';
 import { rewriteDestination, rewriteSource } from './rewrite.js';
@@ -103,6 +103,7 @@ export class Filter {
     if (packet.track === null) {
       const reason = this.conntrack.input(packet, input.vrf);
       if (reason !== 0) return this.die(packet, reason);
+      this.tell(packet);
     }
     const verdict = this.run('prerouting', packet, input, null);
     if (verdict >= DROP) return this.pass(verdict, packet);
@@ -123,6 +124,7 @@ export class Filter {
     if (packet.track === null) {
       const reason = this.conntrack.input(packet, output.vrf);
       if (reason !== 0) return this.die(packet, reason);
+      this.tell(packet);
     }
     return this.pass(this.run('output', packet, null, output), packet);
   }
@@ -149,6 +151,13 @@ export class Filter {
     if ((packet.trackState & ~TrackState.Reply) === TrackState.Related || this.conntrack.confirm(connection)) return true;
     this.nat.abandon(connection);
     return this.die(packet, Drop.NatNoPort);
+  }
+
+  private tell(packet: Packet): void {
+    const { observer } = this.ctx;
+    if (observer.verdict === null) return;
+    const reply = packet.trackState & TrackState.Reply ? ' reply' : '';
+    observer.verdict(packet, 'track', (trackStateNames[packet.trackState & ~TrackState.Reply] ?? 'untracked') + reply);
   }
 
   private die(packet: Packet, reason: number): false {

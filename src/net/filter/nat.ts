@@ -162,8 +162,9 @@ export class Nat {
     if (!connection.sourceNat && !connection.destinationNat) return;
     const back = packet.trackState & TrackState.Reply ? connection.original : connection.reply;
     if ((packet.trackState & ~TrackState.Reply) === TrackState.Related) return this.error(packet, connection, true);
-    if (!packet.destination.equals(back.source) || packet.destinationPort !== back.sourcePort)
-      rewriteDestination(packet, back.source, portOf(packet, back.sourcePort));
+    if (packet.destination.equals(back.source) && packet.destinationPort === back.sourcePort) return;
+    this.tell(packet, 'destination', back.source, back.sourcePort);
+    rewriteDestination(packet, back.source, portOf(packet, back.sourcePort));
   }
 
   /** After routing: the source. */
@@ -172,8 +173,14 @@ export class Nat {
     if (!connection.sourceNat && !connection.destinationNat) return;
     const back = packet.trackState & TrackState.Reply ? connection.original : connection.reply;
     if ((packet.trackState & ~TrackState.Reply) === TrackState.Related) return this.error(packet, connection, false);
-    if (!packet.source.equals(back.destination) || packet.sourcePort !== back.destinationPort)
-      rewriteSource(packet, back.destination, portOf(packet, back.destinationPort));
+    if (packet.source.equals(back.destination) && packet.sourcePort === back.destinationPort) return;
+    this.tell(packet, 'source', back.destination, back.destinationPort);
+    rewriteSource(packet, back.destination, portOf(packet, back.destinationPort));
+  }
+
+  private tell(packet: Packet, side: 'source' | 'destination', to: Address, port: number): void {
+    const { observer } = this.ctx;
+    if (observer.verdict !== null) observer.verdict(packet, 'nat', `${side} ${packet[side]}:${packet[`${side}Port`]} becomes ${to}:${port}`);
   }
 
   /**

@@ -250,6 +250,8 @@ export class Inbound {
       this.ctx.drop(packet, Drop.IpLoop);
       return;
     }
+    const { observer } = this.ctx;
+    if (observer.verdict !== null) observer.verdict(packet, 'ipsec', `opened by SA 0x${(sa.spi >>> 0).toString(16).padStart(8, '0')}`);
     packet.spi = sa.spi;
     packet.flags = 0;
     packet.link = packet.head;

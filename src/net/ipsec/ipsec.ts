@@ -183,6 +183,9 @@ export class Ipsec {
   /** Seals a packet by the policy's SA, or asks for one. Owns the packet. */
   seal(packet: Packet, policy: Policy, key: FlowKey): void {
     const sa = policy.select(key);
+    const { observer } = this.ctx;
+    if (observer.verdict !== null)
+      observer.verdict(packet, 'ipsec', `policy ${policy.name} ${sa === null ? 'has no SA' : `seals by ${formatSpi(sa.spi)}`}`);
     if (sa !== null) {
       this.outbound.protect(packet, sa);
       return;

@@ -78,6 +78,7 @@ export class Forward4 {
     flow.trafficClass = packet.trafficClass;
     flow.vrf = iface.vrf;
     const route = this.ip.routes.lookup(flow);
+    if (ctx.observer.verdict !== null) ctx.observer.verdict(packet, 'route', this.ip.explain(flow));
     if (route !== null && route.type === 'unicast') return route;
     if (route === null) {
       this.icmp.unreachable(packet, Unreachable.Net, 0);

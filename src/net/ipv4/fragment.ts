@@ -53,6 +53,7 @@ export function fragment(ctx: Context, packet: Packet, mtu: number, send: (piece
     piece.flags = packet.flags;
     piece.inIndex = packet.inIndex;
     piece.outIndex = packet.outIndex;
+    piece.trace = packet.trace;
     piece.checksum = Checksum.Verified;
     pieces.push(piece);
   }

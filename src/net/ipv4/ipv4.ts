@@ -1,8 +1,9 @@
 // hot: bench/packet
 import { Drop } from '../../base/drops.js';
-import { PacketFlag, type Packet } from '../../base/packet.js';
+import { type Packet, PacketFlag } from '../../base/packet.js';
+import { Unreachable } from '../../wire/icmpv4.js';
 import * as wire from '../../wire/ipv4.js';
-import { Protocol } from '../../wire/protocol.js';
+import { Protocol, protocolName } from '../../wire/protocol.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
 import type { Interface } from '../interface.js';
@@ -11,7 +12,6 @@ import type { Reassembly } from '../ip/reassembly.js';
 import type { NetworkInput } from '../link/link.js';
 import type { Forward4 } from './forward.js';
 import type { Icmp4 } from './icmp.js';
-import { Unreachable } from '../../wire/icmpv4.js';
 
 /** IPv4 as RFC 1122 §3.2.1 has a host receive it and RFC 1812 §5.2 a router. */
 export class Ipv4 implements NetworkInput {
@@ -139,6 +139,7 @@ export class Ipv4 implements NetworkInput {
     if (hooks.verify !== null && !hooks.verify(packet, iface, null)) return;
     if (hooks.input !== null && !hooks.input(packet, iface, null)) return;
     this.ctx.counters.count(Counter.IpInDelivers);
+    if (this.ctx.observer.verdict !== null) this.ctx.observer.verdict(packet, 'deliver', protocolName(packet.protocol));
     packet.head = packet.transport;
     const taken = this.ip.raw !== null && packet.protocol !== Protocol.Icmpv6 && this.ip.raw.deliver(packet);
     const transport = this.ip.transports[packet.protocol] as (typeof this.ip.transports)[number];

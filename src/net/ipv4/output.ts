@@ -10,7 +10,7 @@ import { Counter } from '../counters.js';
 import type { Interface, InterfaceAddress } from '../interface.js';
 import type { FamilyOutput, IpLayer } from '../ip/ip.js';
 import type { Loopback } from '../ip/loopback.js';
-import type { Path } from '../ip/path.js';
+import { describePath, type Path } from '../ip/path.js';
 import type { Ethernet } from '../link/link.js';
 import { fragment } from './fragment.js';
 
@@ -74,7 +74,9 @@ export class Output4 implements FamilyOutput {
 
   depart(packet: Packet, path: Path): void {
     const { hooks } = this.ip;
+    const { observer } = this.ctx;
     packet.outIndex = path.iface.index;
+    if (observer.verdict !== null) observer.verdict(packet, 'output', describePath(path));
     if (hooks.output !== null && !hooks.output(packet, null, path.iface)) return;
     this.send(packet, path);
   }

@@ -1,5 +1,5 @@
 import { Drop } from '../../base/drops.js';
-import { PacketFlag, type Packet } from '../../base/packet.js';
+import { type Packet, PacketFlag } from '../../base/packet.js';
 import * as arpWire from '../../wire/arp.js';
 import * as ethernet from '../../wire/ethernet.js';
 import * as vlan from '../../wire/vlan.js';
@@ -108,6 +108,7 @@ export class Ethernet implements Link {
 
   /** Puts the header and transmits. */
   frame(iface: Interface, packet: Packet, high: number, low: number): void {
+    if (this.ctx.observer.verdict !== null) this.ctx.observer.verdict(packet, 'neighbour', ethernet.formatMac(high, low));
     const at = packet.push(ethernet.HEADER_LEN);
     const type = packet.family === 6 ? ethernet.EtherType.Ipv6 : ethernet.EtherType.Ipv4;
     ethernet.put(packet.view, at, high, low, iface.macHigh, iface.macLow, type);

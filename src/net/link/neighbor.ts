@@ -149,6 +149,8 @@ export class NeighborTable {
       this.enter(n, NeighborState.Incomplete);
       n.probes = 0;
     }
+    const { observer } = this.ctx;
+    if (observer.verdict !== null) observer.verdict(packet, 'neighbour', `${formatAddress(n.address)} is asked for: the packet waits`);
     this.hold(packet, n);
     if (n.probes === 0) this.probe(n);
   }
