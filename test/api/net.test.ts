@@ -578,5 +578,17 @@ describe('net', () => {
       const [[hadError]] = await gone;
       assert.equal(hadError, false);
     });
+
+    it('failed: an error names the stack and the assertion', async () => {
+      const [client, peer, server] = await joined();
+      peer.on('error', () => {});
+      pair.devices[0].transmit = () => -1;
+      client.write('x');
+      const [error] = await next<[Failure & { cause: Error }]>(client, 'error');
+      assert.deepEqual([error.code, error.syscall, error.cause.name], ['EIO', 'read', 'AssertionError']);
+      assert.match(error.message, /stack 'a' failed: not true that a device takes of what it was offered/);
+      assert.equal(pair.failures.splice(0).length, 1);
+      await ended(peer, server);
+    });
   });
 });
