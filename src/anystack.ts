@@ -30,7 +30,9 @@ import { type CounterTable, nstat, type SocketInfo, ss } from './observe/tables.
 import { Trace, type TraceEvent, type TraceOptions } from './observe/trace.js';
 import { Names } from './services/dns/names.js';
 import type { Dns } from './services/dns/node-dns.js';
+import { type Measurement, type PingEvent, type PingOptions, type PingSummary, ping } from './services/ping.js';
 import { Services } from './services/services.js';
+import { type TraceHop, type TracerouteOptions, traceroute } from './services/traceroute.js';
 
 /** What a program may give besides a configuration. */
 export interface StackOptions {
@@ -207,7 +209,7 @@ export class AnyStack {
   }
 
   /** Routers on the way to an address; `tell` hears of each. */
-  traceroute(target: string, options: TraceOptions = {}, tell?: (hop: TraceHop) => void): Measurement<readonly TraceHop[]> {
+  traceroute(target: string, options: TracerouteOptions = {}, tell?: (hop: TraceHop) => void): Measurement<readonly TraceHop[]> {
     return traceroute(this.core, target, options, tell);
   }
 

@@ -4,8 +4,8 @@ import type { FlowSpec, RouteSpec } from '../api/route.js';
 import type { Config } from '../config/config.js';
 import type { CaptureOptions } from '../observe/capture.js';
 import type { TraceOptions as TraceFilter } from '../observe/trace.js';
-import { type PingOptions, ping } from '../services/ping.js';
-import { type TraceOptions, traceroute } from '../services/traceroute.js';
+import type { PingOptions } from '../services/ping.js';
+import type { TracerouteOptions } from '../services/traceroute.js';
 import { type NcOptions, nc } from './nc.js';
 import type { ControlHooks } from './server.js';
 import type { Stream } from './stream.js';
@@ -63,12 +63,12 @@ const table = {
   },
 
   ping: ({ stack, stream }: Call, target: string, options: PingOptions) => {
-    const run = ping(stack.core, target, options, (event) => stream.event(event));
+    const run = stack.ping(target, options, (event) => stream.event(event));
     stream.onCancel = () => run.stop();
     return run.done;
   },
-  traceroute: ({ stack, stream }: Call, target: string, options: TraceOptions) => {
-    const run = traceroute(stack.core, target, options, (event) => stream.event(event));
+  traceroute: ({ stack, stream }: Call, target: string, options: TracerouteOptions) => {
+    const run = stack.traceroute(target, options, (event) => stream.event(event));
     stream.onCancel = () => run.stop();
     return run.done;
   },

@@ -1,6 +1,6 @@
 import { type Address, parseAddress } from '../base/address.js';
 import { finish, sum } from '../base/checksum.js';
-import { errnoName, NetError } from '../base/errors.js';
+import { Errno, errnoName, NetError } from '../base/errors.js';
 import type { Micros } from '../base/time.js';
 import { DatagramInfo } from '../net/socket/datagram-queue.js';
 import type { RawError, RawSocket } from '../net/socket/raw-socket.js';
@@ -32,8 +32,8 @@ export class EchoProbe {
   private readonly buffer = new Uint8Array(65_535);
   private readonly info = new DatagramInfo();
 
-  /** NetError EINVAL when `target` is no address; names are resolved by whoever calls. */
-  constructor(core: Stack, target: string, dev: string | undefined, answered: (answer: ProbeAnswer) => void) {
+  /** `ended` is called when the stack is closed or fails. NetError EINVAL when `target` is no address; names are resolved by whoever calls. */
+  constructor(core: Stack, target: string, dev: string | undefined, answered: (answer: ProbeAnswer) => void, ended: (error: NetError) => void) {
     const address = parseAddress(target);
     if (address === null) throw new NetError('EINVAL', 'ping', target, undefined, 'not an address');
     this.core = core;
@@ -42,7 +42,12 @@ export class EchoProbe {
     this.zone = dev === undefined ? 0 : (core.interfaces.named(dev)?.index ?? -1);
     if (this.zone < 0) throw new NetError('ENODEV', 'ping', dev);
     this.socket = core.raw.openSocket(address.isV4 ? 4 : 6, address.isV4 ? Protocol.Icmp : Protocol.Icmpv6);
-    this.socket.onReady = () => this.take(answered);
+    this.socket.onReady = () => {
+      const result = this.take(answered);
+      if (result !== -Errno.EAGAIN) ended(sendError(result, target));
+    };
+    // Somebody waits for the answers.
+    core.hyper.hold();
   }
 
   /** Sends one. `size` octets follow the echo header. 0, or a negative errno of what is wrong here. */
@@ -62,19 +67,24 @@ export class EchoProbe {
     return result < 0 ? result : 0;
   }
 
+  /** Idempotent. */
   close(): void {
+    if (!this.socket.closed) this.core.hyper.release();
     this.socket.close();
   }
 
-  private take(answered: (answer: ProbeAnswer) => void): void {
+  /** Takes all that has come; the errno that ended it. */
+  private take(answered: (answer: ProbeAnswer) => void): number {
     const { buffer, info, socket } = this;
-    for (let n = socket.receive(buffer, 0, buffer.length, info); n >= 0; n = socket.receive(buffer, 0, buffer.length, info)) {
+    let n = socket.receive(buffer, 0, buffer.length, info);
+    for (; n >= 0 && !socket.closed; n = socket.receive(buffer, 0, buffer.length, info)) {
       // IPv4 comes with its header, IPv6 without (RFC 3542 §3).
       const at = this.address.isV4 ? ((buffer[0] as number) & 15) * 4 : 0;
       const reply = this.address.isV4 ? 0 : 129;
       if (n - at >= ECHO_LEN && buffer[at] === reply) this.match(buffer, at, info.address.toString(), info.ttl, n - at - ECHO_LEN, null, answered);
     }
     for (const error of socket.errors.splice(0)) this.match(error.quoted, 0, error.from, 0, 0, error, answered);
+    return n < 0 ? n : -Errno.EAGAIN;
   }
 
   private match(octets: Uint8Array, at: number, from: string, ttl: number, size: number, error: RawError | null, answered: (answer: ProbeAnswer) => void): void {

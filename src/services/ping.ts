@@ -1,4 +1,5 @@
 import type { Stack } from '../net/stack.js';
+import { Alarm } from './alarm.js';
 import { EchoProbe, type ProbeAnswer, sendError } from './echo-probe.js';
 
 export interface PingOptions {
@@ -48,7 +49,6 @@ export function ping(core: Stack, target: string, options: PingOptions = {}, tel
   const times: number[] = [];
   let transmitted = 0;
   let errors = 0;
-  let timer: NodeJS.Timeout | null = null;
   let finish: (error?: Error) => void = () => {};
 
   const answered = ({ sequence, from, rtt, ttl: hops, size: octets, error }: ProbeAnswer): void => {
@@ -58,21 +58,26 @@ export function ping(core: Stack, target: string, options: PingOptions = {}, tel
     tell({ seq: sequence, from, time, ttl: hops, size: octets, ...(error === null ? {} : { error: error.kind }) });
     if (times.length + errors >= count) finish();
   };
-  const probe = new EchoProbe(core, target, dev, answered);
+  const probe = new EchoProbe(core, target, dev, answered, (error) => finish(error));
 
   const done = new Promise<PingSummary>((resolve, reject) => {
     finish = (error) => {
-      if (timer !== null) clearTimeout(timer);
+      alarm.cancel();
       probe.close();
       if (error !== undefined) reject(error);
       else resolve(summary(target, transmitted, errors, times));
     };
   });
   const next = (): void => {
+    if (transmitted >= count) {
+      finish();
+      return;
+    }
     const result = probe.send(++transmitted, size, ttl);
     if (result < 0) finish(sendError(result, target));
-    else timer = setTimeout(transmitted < count ? next : () => finish(), transmitted < count ? interval : timeout);
+    else alarm.set(transmitted < count ? interval : timeout);
   };
+  const alarm = new Alarm(core.ctx, next);
   next();
   return { done, stop: () => finish() };
 }

@@ -1,8 +1,9 @@
 import type { Stack } from '../net/stack.js';
+import { Alarm } from './alarm.js';
 import { EchoProbe, type ProbeAnswer, sendError } from './echo-probe.js';
 import type { Measurement } from './ping.js';
 
-export interface TraceOptions {
+export interface TracerouteOptions {
   /** Hops tried at most. Default 30. */
   readonly hops?: number;
   /** Probes for each. Default 3. */
@@ -23,11 +24,14 @@ export interface TraceHop {
 }
 
 /** Echo requests with ever greater TTL: routers on the way tell of those that died there. */
-export function traceroute(core: Stack, target: string, options: TraceOptions = {}, tell: (hop: TraceHop) => void = () => {}): Measurement<readonly TraceHop[]> {
+export function traceroute(core: Stack, target: string, options: TracerouteOptions = {}, tell: (hop: TraceHop) => void = () => {}): Measurement<readonly TraceHop[]> {
   const { hops = 30, probes = 3, timeout = 1_000, dev } = options;
   let stopped = false;
   let answered: (answer: ProbeAnswer) => void = () => {};
-  const probe = new EchoProbe(core, target, dev, (answer) => answered(answer));
+  let failed: (error: Error) => void = () => {};
+  let late: () => void = () => {};
+  const alarm = new Alarm(core.ctx, () => late());
+  const probe = new EchoProbe(core, target, dev, (answer) => answered(answer), (error) => failed(error));
 
   /** One probe: its answer, or null when none comes in time. */
   const ask = (sequence: number, ttl: number): Promise<ProbeAnswer | null> =>
@@ -37,12 +41,12 @@ export function traceroute(core: Stack, target: string, options: TraceOptions = 
         reject(sendError(result, target));
         return;
       }
-      const timer = setTimeout(() => resolve(null), timeout);
+      failed = reject;
+      late = () => resolve(null);
       answered = (answer) => {
-        if (answer.sequence !== sequence) return;
-        clearTimeout(timer);
-        resolve(answer);
+        if (answer.sequence === sequence) resolve(answer);
       };
+      alarm.set(timeout);
     });
 
   const run = async (): Promise<TraceHop[]> => {
@@ -61,6 +65,7 @@ export function traceroute(core: Stack, target: string, options: TraceOptions = 
       }
       return found;
     } finally {
+      alarm.cancel();
       probe.close();
     }
   };
@@ -68,6 +73,7 @@ export function traceroute(core: Stack, target: string, options: TraceOptions = 
     done: run(),
     stop: () => {
       stopped = true;
+      late();
     },
   };
 }

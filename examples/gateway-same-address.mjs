@@ -1,0 +1,60 @@
+// A gateway before three machines that all came from the factory as 192.168.0.10: a stack for each port, in one process.
+// It polls them by Modbus/TCP, publishes by MQTT, and restarts one stack while the others go on. No root, no hardware:
+// the machines are stacks too, each at the other end of a cable in memory. With TAPs or VLANs only `device` changes.
+//
+// Expected output:
+//   port 1: machine 1 at 192.168.0.10 says 100, 101
+//   port 2: machine 2 at 192.168.0.10 says 200, 201
+//   port 3: machine 3 at 192.168.0.10 says 300, 301
+//   broker: factory/1 = [100,101]
+//   broker: factory/2 = [200,201]
+//   broker: factory/3 = [300,301]
+//   port 2: restarted in the middle of polling; ports 1 and 3 lost nothing
+//   port 2: machine 2 at 192.168.0.10 says 200, 201
+import { once } from 'node:events';
+import { Aedes } from 'aedes';
+import { createStack, memoryLink } from 'anystack';
+import modbus from 'jsmodbus';
+import mqtt from 'mqtt';
+
+const ports = [1, 2, 3].map((number) => ({ number, cable: memoryLink() }));
+const stackOf = ({ number, cable }) => createStack({ name: `port${number}`, interfaces: { eth0: { device: cable[0], addresses: ['192.168.0.1/24'] } } });
+
+// The machines: function 3, read holding registers, of a PLC that holds 100 and 101, 200 and 201, 300 and 301.
+const machines = ports.map(({ number, cable }) => {
+  const stack = createStack({ name: `machine${number}`, interfaces: { eth0: { device: cable[1], addresses: ['192.168.0.10/24'] } } });
+  const registers = [100 * number, 100 * number + 1].flatMap((value) => [value >> 8, value & 255]);
+  stack.net.createServer((socket) => socket.on('data', (q) => socket.write(Buffer.from([q[0], q[1], 0, 0, 0, 7, q[6], 3, 4, ...registers]))).on('error', () => {})).listen(502);
+  return stack;
+});
+
+// The broker lives on the gateway's own loopback; its clients reach it by the same stack.
+const office = createStack({ name: 'office' });
+const broker = await Aedes.createBroker();
+office.net.createServer(broker.handle).listen(1883);
+const client = new mqtt.MqttClient(() => office.net.connect({ host: '127.0.0.1', port: 1883 }), {});
+client.on('message', (topic, payload) => console.log(`broker: ${topic} = ${payload}`));
+await client.subscribeAsync('factory/#');
+
+async function poll(port) {
+  const socket = port.stack.net.connect({ host: '192.168.0.10', port: 502 });
+  const plc = new modbus.client.TCP(socket, 1);
+  await once(socket, 'connect');
+  const { response } = await plc.readHoldingRegisters(0, 2);
+  socket.destroy();
+  return response.body.valuesAsArray;
+}
+for (const port of ports) {
+  port.stack = stackOf(port);
+  console.log(`port ${port.number}: machine ${port.number} at 192.168.0.10 says ${(await poll(port)).join(', ')}`);
+}
+for (const port of ports) await client.publishAsync(`factory/${port.number}`, JSON.stringify(await poll(port)), { qos: 1 });
+
+const others = Promise.all([ports[0], ports[2]].flatMap((port) => Array.from({ length: 50 }, () => poll(port))));
+await ports[1].stack.close();
+ports[1].stack = stackOf(ports[1]);
+console.log(`port 2: restarted in the middle of polling; ports 1 and 3 lost ${100 - (await others).length || 'nothing'}`);
+console.log(`port 2: machine 2 at 192.168.0.10 says ${(await poll(ports[1])).join(', ')}`);
+await client.endAsync();
+broker.close();
+for (const stack of [office, ...machines, ...ports.map((port) => port.stack)]) await stack.close();

@@ -1,0 +1,130 @@
+import { domainToASCII } from 'node:url';
+import { type Address, formatAddress, parseAddress } from '../../base/address.js';
+import { type Lookup, type LookupAddress, LookupError, localAddresses } from '../../api/lookup.js';
+import { Flow } from '../../net/ip/path.js';
+import type { Stack } from '../../net/stack.js';
+import { Type } from '../../wire/dns.js';
+import type { DnsCode } from './codes.js';
+import { Later } from './later.js';
+import type { Found, StubResolver } from './resolver.js';
+import type { DnsSettings } from './settings.js';
+
+/** In what order addresses of both families are given: `verbatim` as RFC 6724 sorts them. */
+export type ResultOrder = 'verbatim' | 'ipv4first' | 'ipv6first';
+
+/** What `dns.lookup` takes beyond family, hints and all. */
+interface OrderOptions {
+  readonly order?: ResultOrder;
+  readonly verbatim?: boolean;
+}
+
+/** AI_ADDRCONFIG and AI_V4MAPPED as Node's constants have them on Linux. */
+const ADDRCONFIG = 0x20;
+const V4MAPPED = 0x08;
+
+/** Name to addresses as getaddrinfo has it: addresses and localhost at once, else the search list, both families together. */
+export class NameLookup {
+  order: ResultOrder = 'verbatim';
+  private readonly core: Stack;
+  private readonly resolver: StubResolver;
+  private readonly settings: DnsSettings;
+  private readonly later: Later;
+
+  constructor(core: Stack, resolver: StubResolver, settings: DnsSettings) {
+    this.core = core;
+    this.resolver = resolver;
+    this.settings = settings;
+    this.later = new Later(core.ctx);
+  }
+
+  /** With the signature of `dns.lookup`. */
+  readonly lookup: Lookup = (hostname, options, callback) => {
+    const { family: asked = 0, hints = 0, all = false } = options;
+    const family = this.wanted(asked, hints);
+    const finish = (found: LookupAddress[] | 'ENOTFOUND' | 'EAI_AGAIN'): void => {
+      if (typeof found === 'string') callback(new LookupError(hostname, found), all ? [] : '');
+      else if (all) callback(null, this.ordered(found, options as OrderOptions));
+      else {
+        const [first] = this.ordered(found, options as OrderOptions) as [LookupAddress];
+        callback(null, first.address, first.family);
+      }
+    };
+    const local = localAddresses(hostname, this.core.ip.v6 !== null);
+    const fitting = local.filter((a) => family === 0 || a.family === family);
+    if (local.length > 0) this.later.run(() => finish(fitting.length > 0 ? fitting : 'ENOTFOUND'));
+    else this.try(this.candidates(hostname), 0, asked === 6 && (hints & V4MAPPED) !== 0 ? V4_IN_V6 : family, 'ENOTFOUND', finish);
+  };
+
+  /** RFC 6761 §6.4: names under 'invalid' are none, and nobody is asked. A name of dots enough is tried as it stands first (resolv.conf(5)). */
+  private candidates(hostname: string): string[] {
+    const name = domainToASCII(hostname) || hostname;
+    if (name === '' || /(^|\.)invalid\.?$/i.test(name)) return [];
+    if (name.endsWith('.')) return [name.slice(0, -1)];
+    const searched = this.settings.search.map((domain) => `${name}.${domain}`);
+    return name.split('.').length > this.settings.ndots ? [name, ...searched] : [...searched, name];
+  }
+
+  private wanted(family: number, hints: number): number {
+    if (family !== 0 || (hints & ADDRCONFIG) === 0) return family;
+    const [v4, v6] = [true, false].map((is4) => [...this.core.interfaces].some((i) => i.addresses.some((a) => a.address.isV4 === is4 && !a.address.isLoopback)));
+    return v4 === v6 ? 0 : v4 ? 4 : 6;
+  }
+
+  private try(
+    names: readonly string[],
+    at: number,
+    family: number,
+    failure: 'ENOTFOUND' | 'EAI_AGAIN',
+    done: (found: LookupAddress[] | 'ENOTFOUND' | 'EAI_AGAIN') => void,
+  ): void {
+    const name = names[at];
+    if (name === undefined || this.settings.servers.length === 0) {
+      this.later.run(() => done(failure));
+      return;
+    }
+    const types = family === 4 ? [Type.A] : family === 6 ? [Type.AAAA] : [Type.AAAA, Type.A];
+    const results: (Found | DnsCode)[] = [];
+    for (const type of types) {
+      this.resolver.find(name, type, (result) => {
+        results.push(result);
+        if (results.length < types.length) return;
+        const found = results.flatMap((r) => (typeof r === 'string' ? [] : addressesOf(r)));
+        const mapped = family === V4_IN_V6 ? preferSixes(found) : found;
+        if (mapped.length > 0) done(mapped);
+        else this.try(names, at + 1, family, results.some(temporary) ? 'EAI_AGAIN' : failure, done);
+      });
+    }
+  }
+
+  /** Destinations without a route last (RFC 6724 §6 rule 1); among the others IPv6 before IPv4 (its default precedences), or as asked. */
+  private ordered(found: readonly LookupAddress[], { order, verbatim }: OrderOptions): LookupAddress[] {
+    const way = order ?? (verbatim === undefined ? this.order : verbatim ? 'verbatim' : 'ipv4first');
+    const rank = ({ family, address }: LookupAddress): number => {
+      if (way === 'ipv4first') return family === 4 ? 0 : 1;
+      if (way === 'ipv6first') return family === 6 ? 0 : 1;
+      return (this.reachable(address) ? 0 : 2) + (family === 6 ? 0 : 1);
+    };
+    return [...found].sort((a, b) => rank(a) - rank(b));
+  }
+
+  private reachable(text: string): boolean {
+    const { ip } = this.core;
+    const flow = new Flow();
+    const address = parseAddress(text);
+    if (address === null) return false;
+    flow.destination.copy(address);
+    return ip.isLocal(address, 0) || ip.routes.lookup(flow) !== null;
+  }
+}
+
+/** Asked for IPv6, and for IPv4 in its form where there is none. */
+const V4_IN_V6 = 46;
+
+const addressesOf = ({ records }: Found): LookupAddress[] => records.flatMap(({ data }) => (data.kind === 'address' ? [shape(data.address)] : []));
+const shape = (address: Address): LookupAddress => ({ address: formatAddress(address), family: address.isV4 ? 4 : 6 });
+const temporary = (result: Found | DnsCode): boolean => typeof result === 'string' && result !== 'ENOTFOUND' && result !== 'ENODATA' && result !== 'EBADNAME';
+
+function preferSixes(found: readonly LookupAddress[]): LookupAddress[] {
+  const sixes = found.filter((a) => a.family === 6);
+  return sixes.length > 0 ? sixes : found.map(({ address }) => ({ address: `::ffff:${address}`, family: 6 }));
+}
