@@ -195,7 +195,7 @@ function entryOf(core: Stack, to: string, spec: RouteSpec): RouteEntry {
   const source = spec.src === undefined ? null : needed(spec.src, 'route add');
   const index = type === 'unicast' ? outIndex(core, to, spec, gateway) : 0;
   const vrf = spec.vrf ?? core.interfaces.at(index)?.vrf ?? 0;
-  if (source !== null && !core.ip.isLocal(source, vrf))
+  if (source !== null && core.ip.locals.find(source, vrf, 0) === null)
     throw new NetError('EADDRNOTAVAIL', 'route add', spec.src, undefined, 'the source address is not ours');
   return {
     family: destination.family,

@@ -2,9 +2,11 @@ import type { Device, DeviceSpec } from '../hyper/hypercalls.js';
 import { type ProfileName, profiles } from '../net/profiles.js';
 import type { NeighborSpec } from '../api/neigh.js';
 import type { RouteSpec } from '../api/route.js';
+import type { DnsConfig } from '../services/dns/names.js';
 import type { ServiceSpecs } from '../services/services.js';
 import { deviceSchema } from './devices.js';
 import type { FilterConfig } from './filter.js';
+import type { RouterConfig } from './router.js';
 import { checkSchema, type Schema } from './schema.js';
 import { sections } from './sections.js';
 
@@ -22,6 +24,8 @@ export interface Config {
   readonly neighbors?: readonly NeighborSpec[];
   readonly routes?: readonly ({ readonly to: string } & RouteSpec)[];
   readonly filter?: FilterConfig;
+  readonly dns?: DnsConfig;
+  readonly router?: RouterConfig;
   readonly services?: ServiceSpecs;
 }
 
@@ -29,7 +33,7 @@ export interface Config {
 export interface InterfaceConfig {
   /** What carries its packets. In a program also a Device itself. */
   readonly device: DeviceSpec | Device;
-  /** '10.0.0.2/24' and so on. */
+  /** '10.0.0.2/24' and so on. 'auto': IPv6 addresses of the prefixes that routers advertise, and by DHCPv6 where they say so. */
   readonly addresses?: readonly string[];
   /** Default: the device's. */
   readonly mtu?: number;

@@ -1,7 +1,7 @@
-import { type Prefix, parsePrefix } from '../base/address.js';
-import type { DeviceSpec } from '../hyper/hypercalls.js';
 import { Addr } from '../api/addr.js';
 import { interfaceNamed, Link } from '../api/link.js';
+import { type Prefix, parsePrefix } from '../base/address.js';
+import type { DeviceSpec } from '../hyper/hypercalls.js';
 import type { Config, InterfaceConfig } from './config.js';
 import { deviceRef } from './devices.js';
 import { placeOf, type Schema, wrong } from './schema.js';
@@ -19,7 +19,11 @@ const schema: Schema = {
     type: 'object',
     properties: {
       device: deviceRef,
-      addresses: { type: 'array', items: { type: 'string' }, description: 'Addresses with their prefix lengths: 10.0.0.2/24.' },
+      addresses: {
+        type: 'array',
+        items: { type: 'string' },
+        description: "Addresses with their prefix lengths: 10.0.0.2/24. 'auto': what IPv6 routers advertise.",
+      },
       mtu: { type: 'integer', minimum: 68, maximum: 65_535, description: "Default: the device's." },
       vrf: {
         type: 'integer',
@@ -43,6 +47,7 @@ export const interfaces: Section<'interfaces'> = {
       const seen = new Set<string>();
       for (const [i, text] of addresses.entries()) {
         const place = `${placeOf('interfaces', name)}.addresses[${i}]`;
+        if (text === AUTO) continue;
         const prefix = parsePrefix(text);
         if (prefix === null || !text.includes('/')) wrong(place, `'${text}' is to be an address with its prefix length, such as 10.0.0.2/24`);
         const { address } = prefix;
@@ -101,7 +106,7 @@ const isObjectOf = (value: unknown): boolean =>
 function opening({ name, device, vrf = 0 }: Placed): Step {
   return {
     place: `${placeOf('interfaces', name)}.device`,
-    run: ({ core }) => void core.addInterface(name, core.hyper.open(device as DeviceSpec), vrf),
+    run: ({ core }) => core.v6.setAutoconf(core.addInterface(name, core.hyper.open(device as DeviceSpec), vrf), false),
     undo: ({ core }) => core.removeInterface(interfaceNamed(core, name, 'link del')),
   };
 }
@@ -110,7 +115,7 @@ function opening({ name, device, vrf = 0 }: Placed): Step {
 function addressing({ name: dev, addresses = [] }: Placed, b?: Placed): Step[] {
   const added = addresses.map((text, i) => ({ text, place: `${placeOf('interfaces', dev)}.addresses[${i}]` }));
   return added
-    .filter(({ text }) => !b?.addresses?.includes(text))
+    .filter(({ text }) => text !== AUTO && !b?.addresses?.includes(text))
     .map(({ text, place }) => ({
       place,
       run: ({ core }) => orThere(() => new Addr(core).add(text, { dev })),
@@ -131,8 +136,23 @@ function settings(a: Placed, b?: Placed): Step[] {
     (fact = true) =>
     ({ core }: Target) =>
       new Link(core).set(a.name, { up: fact });
+  const automatic = wantsAuto(a) === (b !== undefined && wantsAuto(b)) ? [] : [autoconf(a.name, wantsAuto(a))];
   return [
+    ...automatic,
     ...(a.mtu === b?.mtu ? [] : [{ place: `${place}.mtu`, run: mtu(a.mtu), undo: mtu(b?.mtu) }]),
     ...((a.up ?? true) === (b?.up ?? true) ? [] : [{ place: `${place}.up`, run: up(a.up), undo: up(b?.up) }]),
   ];
+}
+
+/** The word among the addresses that asks for autoconfiguration. */
+const AUTO = 'auto';
+
+const wantsAuto = ({ addresses = [] }: InterfaceConfig): boolean => addresses.includes(AUTO);
+
+function autoconf(name: string, on: boolean): Step {
+  const set =
+    (fact: boolean) =>
+    ({ core }: Target) =>
+      core.v6.setAutoconf(interfaceNamed(core, name, 'link set'), fact);
+  return { place: `${placeOf('interfaces', name)}.addresses`, run: set(on), undo: set(!on) };
 }

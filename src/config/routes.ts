@@ -68,7 +68,7 @@ function checkRoute({ interfaces = {} }: Config, { to, via, dev, src, type = 'un
 function carriers({ interfaces = {} }: Config, { via, dev }: RouteSpec): string[] {
   const gateway = via === undefined ? null : parseAddress(via);
   const names = dev === undefined ? Object.keys(interfaces) : [dev];
-  if (gateway === null) return names;
+  if (gateway === null || (dev !== undefined && gateway.isLinkLocal && !gateway.isV4)) return names; // on every link
   return names.filter((name) => (interfaces[name]?.addresses ?? []).some((text) => holds(parsePrefix(text), gateway)));
 }
 

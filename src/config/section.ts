@@ -1,5 +1,6 @@
 import type { NetError } from '../base/errors.js';
 import type { Stack } from '../net/stack.js';
+import type { Names } from '../services/dns/names.js';
 import type { Services } from '../services/services.js';
 import type { Config } from './config.js';
 import type { Schema } from './schema.js';
@@ -8,6 +9,7 @@ import type { Schema } from './schema.js';
 export interface Target {
   readonly core: Stack;
   readonly services: Services;
+  readonly names: Names;
 }
 
 /** One change, and its opposite for when a later one fails. Both throw what the stack throws. */

@@ -1,11 +1,13 @@
 import type { Config } from './config.js';
+import { dns } from './dns.js';
 import { filter } from './filter.js';
 import { interfaces } from './interfaces.js';
 import { neighbors } from './neighbors.js';
 import { routes } from './routes.js';
+import { router } from './router.js';
 import type { Section } from './section.js';
 import { services } from './services.js';
 import { sysctl } from './sysctl.js';
 
 /** All sections in the order they are built up: what stands later may need what stands before. */
-export const sections: readonly Section<keyof Config>[] = [sysctl, interfaces, neighbors, routes, filter, services];
+export const sections: readonly Section<keyof Config>[] = [sysctl, interfaces, neighbors, routes, filter, router, dns, services];

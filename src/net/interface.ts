@@ -192,7 +192,7 @@ export class Interface {
     if (this.ctx.observer.sent !== null) this.ctx.observer.sent(this, packet);
     this.queue[this.queued++] = packet;
     if (this.queued >= FLUSH_AT) this.flush();
-    else if (!this.ctx.polling) this.ctx.hyper.soon();
+    else this.ctx.soon();
   }
 
   /** Hands the queue to the device; what it does not take waits for `writable`. */

@@ -27,7 +27,7 @@ describe('IPv6 and a Linux kernel on the link', function () {
     needs(this, 'tap', 'netns', 'tools:ping', 'tools:curl', 'tools:ndisc6', 'tools:radvd', 'tools:rdisc6', 'tools:tshark');
     linux = makeNetns('v6');
     stack = createStack({
-      interfaces: { eth0: { device: { type: 'tap', name: 'tap6', netns: linux.path }, addresses: ['fd61::1/64'] } },
+      interfaces: { eth0: { device: { type: 'tap', name: 'tap6', netns: linux.path }, addresses: ['fd61::1/64', 'auto'] } },
       services: { http: true, echo: true },
     });
     linux.run('sysctl', '-qw', 'net.ipv6.conf.tap6.accept_dad=0');
@@ -71,7 +71,7 @@ describe('IPv6 and a Linux kernel on the link', function () {
 
   it('we ping Linux, and connect to it', async () => {
     const server = linux.start('python3', '-m', 'http.server', '--bind', '::', '8080');
-    await sleep(700);
+    await until('the server listens', () => linux.run('ss', '-6ltn').includes(':8080'));
     const body = await new Promise<string>((resolve, reject) => {
       const socket = stack.net.connect({ host: 'fd61::2', port: 8_080 });
       let text = '';

@@ -59,8 +59,9 @@ export class Advertisements {
   }
 
   /** Hosts believe; routers only when told to. */
-  get believed(): boolean {
+  believes(iface: Interface): boolean {
     const v = this.ctx.sysctl.v;
+    if (!iface.autoconf) return false;
     return v['net.ipv6.conf.all.accept_ra'] === 2 || (v['net.ipv6.conf.all.accept_ra'] === 1 && v['net.ipv6.conf.all.forwarding'] === 0);
   }
 
@@ -69,7 +70,7 @@ export class Advertisements {
     const { view, head, tail, source } = packet;
     const v = this.ctx.sysctl.v;
     if (!source.isLinkLocal) return Drop.NdBadAddress;
-    if (!this.believed) return Drop.NdRefused;
+    if (!this.believes(iface)) return Drop.NdRefused;
     const first = wire.options(view, head);
     this.meet(iface, packet, first);
     this.parameters(iface, view, head);

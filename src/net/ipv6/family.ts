@@ -29,7 +29,7 @@ import { Prefixes } from './prefixes.js';
 import { RedirectTable } from './redirects.js';
 import { Routers } from './routers.js';
 import { Slaac } from './slaac.js';
-import { RouterSolicitations } from './solicitation.js';
+import { linkLocalOf, RouterSolicitations } from './solicitation.js';
 import { SourceSelection } from './source-selection.js';
 
 /** What a router joins: the all-routers groups of three scopes, and the solicited-node group of its subnet anycast addresses (RFC 4291 §2.8). */
@@ -165,6 +165,24 @@ export class Family6 {
     if (iface.neighbors !== null) iface.neighbors.reachableMs6 = iface.neighbors.retransMs6 = 0;
   }
 
+  /** Are advertisements to be believed on an interface? What was learned there goes when they are not. */
+  setAutoconf(iface: Interface, on: boolean): void {
+    if (iface.autoconf === on) return;
+    this.base.ctx.touch();
+    iface.autoconf = on;
+    if (this.up.has(iface)) this.heed(iface);
+    this.base.ctx.hyper.soon();
+  }
+
+  private heed(iface: Interface): void {
+    if (this.advertisements.believes(iface)) {
+      if (linkLocalOf(iface) !== null) this.solicitations.begin(iface);
+      return;
+    }
+    this.solicitations.end(iface);
+    this.unlearn(iface);
+  }
+
   private get isRouter(): boolean {
     return this.base.ctx.sysctl.v['net.ipv6.conf.all.forwarding'] !== 0;
   }
@@ -176,11 +194,7 @@ export class Family6 {
       this.joinRouters(iface, this.isRouter);
       if (this.isRouter) this.redirects.forget(iface);
       this.advertiser.changed(iface);
-      if (this.advertisements.believed) this.solicitations.begin(iface);
-      else {
-        this.solicitations.end(iface);
-        this.unlearn(iface);
-      }
+      this.heed(iface);
     }
   }
 
@@ -198,7 +212,7 @@ export class Family6 {
     if (probed) this.base.events.claimed?.(address);
     if (probed && address.address.isLinkLocal) this.advertiser.changed(address.iface);
     if (probed && address.address.isLinkLocal) this.mld.reports.announce(address.iface); // routers heed only reports from it
-    if (address.address.isLinkLocal && this.up.has(address.iface) && this.advertisements.believed) this.solicitations.begin(address.iface);
+    if (address.address.isLinkLocal && this.up.has(address.iface) && this.advertisements.believes(address.iface)) this.solicitations.begin(address.iface);
   }
 
   private duplicate(address: InterfaceAddress, mac: string): void {
