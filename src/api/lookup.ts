@@ -20,18 +20,20 @@ export type Lookup = (
   callback: (error: Error | null, address: string | LookupAddress[], family?: number) => void,
 ) => void;
 
-/** libuv's number of EAI_NONAME, which Node reports as ENOTFOUND. */
-const UV_EAI_NONAME = -3008;
+/** libuv's numbers of EAI_NONAME, which Node reports as ENOTFOUND, and EAI_AGAIN. */
+const NUMBERS = { ENOTFOUND: -3008, EAI_AGAIN: -3001 } as const;
 
-/** A name that has no address, shaped like Node's. */
+/** A name that has no address, or whose servers did not answer, shaped like Node's. */
 export class LookupError extends Error {
-  readonly code = 'ENOTFOUND';
-  readonly errno = UV_EAI_NONAME;
+  readonly code: keyof typeof NUMBERS;
+  readonly errno: number;
   readonly syscall = 'getaddrinfo';
   readonly hostname: string;
 
-  constructor(hostname: string) {
-    super(`getaddrinfo ENOTFOUND ${hostname}`);
+  constructor(hostname: string, code: keyof typeof NUMBERS = 'ENOTFOUND') {
+    super(`getaddrinfo ${code} ${hostname}`);
+    this.code = code;
+    this.errno = NUMBERS[code];
     this.hostname = hostname;
   }
 }
@@ -49,7 +51,8 @@ export function localLookup(ipv6: () => boolean): Lookup {
   };
 }
 
-function localAddresses(hostname: string, ipv6: boolean): LookupAddress[] {
+/** What needs no server: an address is itself, and localhost is us. Empty for every other name. */
+export function localAddresses(hostname: string, ipv6: boolean): LookupAddress[] {
   const family = isIP(hostname);
   if (family !== 0) return [{ address: hostname, family }];
   if (!/^(.+\.)?localhost\.?$/i.test(hostname)) return [];

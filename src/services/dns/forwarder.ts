@@ -1,22 +1,22 @@
+import { anyFamily } from '../../api/endpoint.js';
+import { interfaceNamed } from '../../api/link.js';
 import type { Address } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { errnoName, NetError } from '../../base/errors.js';
 import { TokenBucket } from '../../base/token-bucket.js';
-import { anyFamily } from '../../api/endpoint.js';
-import { interfaceNamed } from '../../api/link.js';
 import { DatagramInfo } from '../../net/socket/datagram-queue.js';
 import { Ready } from '../../net/socket/socket.js';
 import type { TcpSocket } from '../../net/socket/tcp-socket.js';
 import type { UdpSocket } from '../../net/socket/udp-socket.js';
 import type { Stack } from '../../net/stack.js';
-import { Flag, HEADER_LEN, IN, type Message, opcodeOf, parse, PLAIN_MAX, Rcode } from '../../wire/dns.js';
+import { Flag, HEADER_LEN, IN, type Message, opcodeOf, PLAIN_MAX, parse, Rcode } from '../../wire/dns.js';
 import { labelsOf } from '../../wire/dns-name.js';
 import { write } from '../../wire/dns-writer.js';
 import { answerable } from '../onlink.js';
 import type { Running } from '../small.js';
 import { type Serve, TcpService } from '../tcp-service.js';
-import type { StubResolver } from './resolver.js';
 import { UDP_SIZE } from './request.js';
+import type { StubResolver } from './resolver.js';
 import { DNS_PORT } from './settings.js';
 import type { Outcome } from './transaction.js';
 

@@ -1,6 +1,6 @@
 import { domainToASCII } from 'node:url';
-import { type Address, formatAddress, parseAddress } from '../../base/address.js';
 import { type Lookup, type LookupAddress, LookupError, localAddresses } from '../../api/lookup.js';
+import { type Address, formatAddress, parseAddress } from '../../base/address.js';
 import { Flow } from '../../net/ip/path.js';
 import type { Stack } from '../../net/stack.js';
 import { Type } from '../../wire/dns.js';
@@ -66,7 +66,9 @@ export class NameLookup {
 
   private wanted(family: number, hints: number): number {
     if (family !== 0 || (hints & ADDRCONFIG) === 0) return family;
-    const [v4, v6] = [true, false].map((is4) => [...this.core.interfaces].some((i) => i.addresses.some((a) => a.address.isV4 === is4 && !a.address.isLoopback)));
+    const [v4, v6] = [true, false].map((is4) =>
+      [...this.core.interfaces].some((i) => i.addresses.some((a) => a.address.isV4 === is4 && !a.address.isLoopback)),
+    );
     return v4 === v6 ? 0 : v4 ? 4 : 6;
   }
 
@@ -122,7 +124,8 @@ const V4_IN_V6 = 46;
 
 const addressesOf = ({ records }: Found): LookupAddress[] => records.flatMap(({ data }) => (data.kind === 'address' ? [shape(data.address)] : []));
 const shape = (address: Address): LookupAddress => ({ address: formatAddress(address), family: address.isV4 ? 4 : 6 });
-const temporary = (result: Found | DnsCode): boolean => typeof result === 'string' && result !== 'ENOTFOUND' && result !== 'ENODATA' && result !== 'EBADNAME';
+const temporary = (result: Found | DnsCode): boolean =>
+  typeof result === 'string' && result !== 'ENOTFOUND' && result !== 'ENODATA' && result !== 'EBADNAME';
 
 function preferSixes(found: readonly LookupAddress[]): LookupAddress[] {
   const sixes = found.filter((a) => a.family === 6);

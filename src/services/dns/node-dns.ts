@@ -1,7 +1,7 @@
 /** The shape of `node:dns` over a stack. */
 import * as hostDns from 'node:dns';
-import { ArgumentTypeError, checkedFunction, checkedPort, checkedString } from '../../api/node-errors.js';
 import type { LookupAddress, LookupOptions } from '../../api/lookup.js';
+import { ArgumentTypeError, checkedFunction, checkedPort, checkedString } from '../../api/node-errors.js';
 import type { Stack } from '../../net/stack.js';
 import { NameLookup, type ResultOrder } from './lookup.js';
 import { type DnsCallback, NodeResolver, type NodeResolverOptions, parseServers, reverseName } from './node-resolver.js';
@@ -56,7 +56,10 @@ export function createDns(stack: Stack, settings: DnsSettings): StackNames {
     getDefaultResultOrder: () => lookup.order,
     setDefaultResultOrder: (order: ResultOrder) => {
       if (!['verbatim', 'ipv4first', 'ipv6first'].includes(order))
-        throw new ArgumentTypeError('ERR_INVALID_ARG_VALUE', `The argument 'dnsOrder' must be one of: 'verbatim', 'ipv4first', 'ipv6first'. Received '${order}'`);
+        throw new ArgumentTypeError(
+          'ERR_INVALID_ARG_VALUE',
+          `The argument 'dnsOrder' must be one of: 'verbatim', 'ipv4first', 'ipv6first'. Received '${order}'`,
+        );
       lookup.order = order;
     },
   };
@@ -80,7 +83,9 @@ export function createDns(stack: Stack, settings: DnsSettings): StackNames {
       ...settled,
       lookup: (name: string, options: unknown = {}) => lookUpPromise(lookup, name, options),
       lookupService: (address: string, port: number) =>
-        promised((done) => service(shared, [address, port, (error: Error | null, hostname: string, name: string) => done(error, { hostname, service: name })])),
+        promised((done) =>
+          service(shared, [address, port, (error: Error | null, hostname: string, name: string) => done(error, { hostname, service: name })]),
+        ),
       Resolver: promiseResolver(Resolver),
     },
   };

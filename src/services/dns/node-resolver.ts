@@ -1,7 +1,7 @@
+import { ArgumentTypeError, checkedFunction, checkedString } from '../../api/node-errors.js';
+import { parseAddress } from '../../base/address.js';
 import { NetError } from '../../base/errors.js';
 import { millis } from '../../base/time.js';
-import { parseAddress } from '../../base/address.js';
-import { ArgumentTypeError, checkedFunction, checkedString } from '../../api/node-errors.js';
 import type { Stack } from '../../net/stack.js';
 import { Type } from '../../wire/dns.js';
 import { type DnsCode, DnsError } from './codes.js';
@@ -155,4 +155,3 @@ export function reverseName(text: string): string | null {
   const digits = words.map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
   return `${[...digits].reverse().join('.')}.ip6.arpa`;
 }
-

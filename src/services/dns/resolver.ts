@@ -1,6 +1,6 @@
+import { Hold } from '../../api/hold.js';
 import { Drop } from '../../base/drops.js';
 import { seconds } from '../../base/time.js';
-import { Hold } from '../../api/hold.js';
 import type { Stack } from '../../net/stack.js';
 import { IN, type Message, type Question, Rcode, type ResourceRecord, Type } from '../../wire/dns.js';
 import { canonicalName, labelsOf } from '../../wire/dns-name.js';
@@ -89,8 +89,8 @@ export class StubResolver {
         if (records.length > 0) done({ name: end, records });
         else if (outcome.rcode === Rcode.NxDomain) done('ENOTFOUND');
         // Not the whole chain was in the answer: the server is asked for its end.
-        else if (aliases > 0 && followed <= ALIASES_MAX && !outcome.authorities.some((r) => r.type === Type.SOA)) ask(end);
-        else done(followed > ALIASES_MAX ? 'ESERVFAIL' : 'ENODATA');
+        else if (aliases > 0 && followed < ALIASES_MAX && !outcome.authorities.some((r) => r.type === Type.SOA)) ask(end);
+        else done(followed >= ALIASES_MAX ? 'ESERVFAIL' : 'ENODATA');
       });
     };
     ask(name);

@@ -1,5 +1,5 @@
-import { type Address, formatAddress } from '../../base/address.js';
 import { parseEndpoint } from '../../api/endpoint.js';
+import { type Address, formatAddress } from '../../base/address.js';
 import type { Stack } from '../../net/stack.js';
 
 /** A name server. `zone`: the interface that a link-local address needs, 0 for any. */
@@ -51,7 +51,11 @@ export class DnsSettings {
     const { configured, core, learned, override } = this;
     if (override !== null) return override;
     if (configured.servers.length > 0) return configured.servers;
-    const advertised = core.v6.names.resolvers.map(({ iface, value }) => ({ address: value, port: DNS_PORT, zone: value.isLinkLocal ? iface.index : 0 }));
+    const advertised = core.v6.names.resolvers.map(({ iface, value }) => ({
+      address: value,
+      port: DNS_PORT,
+      zone: value.isLinkLocal ? iface.index : 0,
+    }));
     return [...[...learned.values()].flatMap((l) => l.servers), ...advertised].slice(0, SERVERS_MAX);
   }
 

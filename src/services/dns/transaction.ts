@@ -1,6 +1,6 @@
 import { Errno } from '../../base/errors.js';
-import { Timer } from '../../base/timer-wheel.js';
 import type { Micros } from '../../base/time.js';
+import { Timer } from '../../base/timer-wheel.js';
 import type { Stack } from '../../net/stack.js';
 import { TimerKind } from '../../net/timer-kind.js';
 import { Flag, type Message, type Question, Rcode } from '../../wire/dns.js';
@@ -39,7 +39,14 @@ export class Transaction {
   private failure: DnsCode = 'ETIMEOUT';
 
   /** `done` may be called at once when nobody can be asked; in whatever phase the stack is. */
-  constructor(core: Stack, question: Question, servers: readonly NameServer[], options: AskOptions, patience: Patience, done: (outcome: Outcome) => void) {
+  constructor(
+    core: Stack,
+    question: Question,
+    servers: readonly NameServer[],
+    options: AskOptions,
+    patience: Patience,
+    done: (outcome: Outcome) => void,
+  ) {
     this.core = core;
     this.question = question;
     this.servers = servers;

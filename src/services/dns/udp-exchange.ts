@@ -4,7 +4,7 @@ import { DatagramInfo } from '../../net/socket/datagram-queue.js';
 import type { UdpSocket } from '../../net/socket/udp-socket.js';
 import type { Stack } from '../../net/stack.js';
 import { type Message, parse } from '../../wire/dns.js';
-import { answers, randomUint16, type Request } from './request.js';
+import { answers, type Request, randomUint16 } from './request.js';
 import type { NameServer } from './settings.js';
 
 /** Wrong answers at one port after which somebody is taken to guess: the question goes over TCP then, whose sequence numbers he would have to guess too. */
