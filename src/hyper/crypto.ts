@@ -86,7 +86,8 @@ export interface MacContext {
 }
 
 export interface CryptoRequest {
-  readonly operation: 'generate' | 'derive' | 'sign' | 'verify';
+  /** 'validate': does a certificate lead to an anchor, now, and name an identity? */
+  readonly operation: 'generate' | 'derive' | 'sign' | 'verify' | 'validate';
   readonly algorithm: string;
   readonly parameters: Readonly<Record<string, Uint8Array | string>>;
 }

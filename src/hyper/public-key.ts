@@ -6,6 +6,7 @@
  *   derive takes `private` and `public` (the peer's) and gives the shared secret: of curves the x coordinate, of MODP groups padded to the group's length.
  * - sign: 'rsa-sha1', 'rsa-sha256' (…384, 512), 'rsa-pss-sha256' (…), 'ecdsa-sha256' (…), 'ed25519', 'ed448'; `key` (PKCS#8 as PEM or DER) and `data`.
  *   ECDSA signatures are DER (RFC 7427).
+ * - validate: 'x509', see validate below.
  * - verify: the same with `key` (a certificate as PEM or DER, or SPKI), `data`, `signature`; gives one octet, 1 when it holds.
  */
 import {
@@ -18,8 +19,8 @@ import {
   diffieHellman,
   generateKeyPairSync,
   type KeyObject,
-  sign,
   type SignKeyObjectInput,
+  sign,
   verify,
   X509Certificate,
 } from 'node:crypto';
@@ -40,7 +41,44 @@ const MODP: Readonly<Record<string, { name: string; octets: number }>> = {
   modp6144: { name: 'modp17', octets: 768 },
   modp8192: { name: 'modp18', octets: 1_024 },
 };
-const MONTGOMERY: Readonly<Record<string, { crv: string; octets: number }>> = { x25519: { crv: 'X25519', octets: 32 }, x448: { crv: 'X448', octets: 56 } };
+const MONTGOMERY: Readonly<Record<string, { crv: string; octets: number }>> = {
+  x25519: { crv: 'X25519', octets: 32 },
+  x448: { crv: 'X448', octets: 56 },
+};
+
+/** Certificates between the peer's and an anchor. */
+const CHAIN_MAX = 8;
+
+/**
+ * Does `certificate` lead by `intermediate0`… to one of `anchor0`…, all valid at `seconds` since the epoch, and does it name `identity`?
+ * Signatures, validity, basic constraints and the names of RFC 4945 §3.1; revocation is not looked up.
+ */
+function validate(work: CryptoRequest): Uint8Array {
+  const of = (prefix: string): X509Certificate[] =>
+    Object.keys(work.parameters)
+      .filter((key) => key.startsWith(prefix))
+      .map((key) => new X509Certificate(octets(work, key)));
+  const leaf = new X509Certificate(octets(work, 'certificate'));
+  const anchors = of('anchor');
+  const between = of('intermediate');
+  const at = Number(work.parameters['seconds']) * 1_000;
+  let current = leaf;
+  for (let depth = 0; ; depth++) {
+    if (at < Date.parse(current.validFrom) || at > Date.parse(current.validTo))
+      throw new ConfigError(`the certificate of ${current.subject} is not valid now`);
+    if (anchors.some((a) => a.raw.equals(current.raw) || (issued(a, current) && at >= Date.parse(a.validFrom) && at <= Date.parse(a.validTo)))) break;
+    const next = between.find((c) => issued(c, current));
+    if (next === undefined || depth === CHAIN_MAX) throw new ConfigError(`the certificate of ${leaf.subject} leads to no authority of ours`);
+    current = next;
+  }
+  const identity = String(work.parameters['identity']);
+  const named = leaf.checkHost(identity, { subject: 'never' }) ?? leaf.checkEmail(identity, { subject: 'never' }) ?? leaf.checkIP(identity);
+  if (named === undefined) throw new ConfigError(`the certificate of ${leaf.subject} does not name ${identity}`);
+  return Uint8Array.of(1);
+}
+
+const issued = (by: X509Certificate, certificate: X509Certificate): boolean =>
+  by.ca && certificate.checkIssued(by) && certificate.verify(by.publicKey);
 
 /** Octets of a group's public value; 0 for none that we know. */
 export function publicLength(algorithm: string): number {
@@ -49,16 +87,19 @@ export function publicLength(algorithm: string): number {
 
 /** Crypto.request of Node. Answers in a later turn, always. */
 export const publicKeyWork: Crypto['request'] = (work, done) => {
-  setImmediate(() => {
-    let result: Uint8Array;
-    try {
-      result = new Uint8Array(perform(work));
-    } catch (error) {
-      done(null, (error as Error).message);
-      return;
-    }
-    done(result);
-  });
+  setImmediate(() => performNow(work, done));
+};
+
+/** The same in the caller's turn: for the simulator, whose time does not wait for the loop. */
+export const performNow: Crypto['request'] = (work, done) => {
+  let result: Uint8Array;
+  try {
+    result = new Uint8Array(perform(work));
+  } catch (error) {
+    done(null, (error as Error).message);
+    return;
+  }
+  done(result);
 };
 
 function perform(work: CryptoRequest): Uint8Array {
@@ -67,6 +108,8 @@ function perform(work: CryptoRequest): Uint8Array {
       return generate(work.algorithm);
     case 'derive':
       return derive(work.algorithm, octets(work, 'private'), octets(work, 'public'));
+    case 'validate':
+      return validate(work);
     case 'sign':
       return sign(digestOf(work.algorithm), octets(work, 'data'), keyOf(work.algorithm, privateKey(work.parameters['key'])));
     case 'verify': {

@@ -83,7 +83,7 @@ export class Inbound {
     if (sa.protocol === Protocol.Esp) {
       if (!openEsp(this.batch, packet, sa, sequence)) this.ctx.drop(packet, Drop.EspTruncated);
     } else if (!openAh(this.batch, packet, sa, sequence)) this.ctx.drop(packet, Drop.AhHeadersTooLong);
-    if (!this.ctx.polling) this.ctx.hyper.soon();
+    this.ctx.soon();
   }
 
   /** Opening writes to the slot: a shared one is copied first. Null when there is no memory: it was dropped. */

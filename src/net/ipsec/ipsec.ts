@@ -83,9 +83,9 @@ export class Ipsec {
 
   /**
    * Makes an SA. Throws EINVAL for values that fit not together, EEXIST for an inbound SPI that is taken, EPROTONOSUPPORT
-   * where the host lacks the algorithm, ENOBUFS at the bounds. With a policy an outbound SA carries its traffic at once.
+   * where the host lacks the algorithm, ENOBUFS at the bounds. With a policy an outbound SA carries its traffic at once; on `standby` when those before it are gone.
    */
-  addSa(options: SaOptions, policy: Policy | null = null, events: SaEvents | null = null): Sa {
+  addSa(options: SaOptions, policy: Policy | null = null, events: SaEvents | null = null, standby = false): Sa {
     const problem = unfit(options);
     if (problem !== null) throw new NetError('EINVAL', 'sa add', undefined, undefined, problem);
     if (policy !== null && policy.outbound.length >= POLICY_SAS_MAX) throw new NetError('ENOBUFS', 'sa add', undefined, undefined, policy.name);
@@ -102,7 +102,8 @@ export class Ipsec {
       const chain = this.outboundSas.get(sa.spi);
       if (chain === undefined) this.outboundSas.set(sa.spi, [sa]);
       else chain.push(sa);
-      policy?.outbound.unshift(sa);
+      if (standby) policy?.outbound.push(sa);
+      else policy?.outbound.unshift(sa);
     }
     this.armLifetime(sa);
     this.hook();

@@ -196,7 +196,7 @@ export class Outbound implements IvSource {
     else this.tunnel(packet, sa, path, length, room);
     // One packet per sequence number, also when the hard bound is reached with this one.
     if (!sa.count(length, this.ctx.now) || sa.exhausted) this.owner.ended(sa);
-    if (!this.ctx.polling) this.ctx.hyper.soon();
+    this.ctx.soon();
   }
 
   /** The IP header moves to the front, ESP or AH takes its place: RFC 4303 §3.1.1, 4302 §3.1.1. */

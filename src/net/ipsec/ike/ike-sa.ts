@@ -1,0 +1,490 @@
+/**
+ * One IKE SA: its keys, its message numbers, its requests in flight and their retransmission (RFC 7296 §2.1 to §2.4). What is said
+ * in which exchange is in the files beside this one.
+ */
+import type { Address } from '../../../base/address.js';
+import { Drop } from '../../../base/drops.js';
+import { type Micros, seconds } from '../../../base/time.js';
+import { Timer } from '../../../base/timer-wheel.js';
+import { Exchange, Flag, type Header, message, NotifyType, type Part, type Payload, PayloadType, readPayloads } from '../../../wire/ike.js';
+import { type Notify, putDelete, putNotify, readNotify } from '../../../wire/ike-payload.js';
+import { SaProtocol } from '../../../wire/ike-sa.js';
+import { TimerKind } from '../../timer-kind.js';
+import { KEEPALIVE, NAT_PORT } from '../nat-t.js';
+import type { ChildSa } from './child-sa.js';
+import type { Connection, Identity } from './connection.js';
+import type { Ike } from './ike.js';
+import { type IkeKeys, zeroKeys } from './keys.js';
+import type { IkeSuite } from './proposal.js';
+import { type Fragment, Fragments, SecureChannel } from './secure.js';
+
+/** First retransmission; each later one waits twice as long. RFC 7296 §2.4 leaves it to us. */
+const RETRANSMIT: Micros = seconds(1);
+/** Sent this often in all, the peer is dead: 1 + 2 + 4 + 8 + 16 + 32 s. */
+const TRIES = 6;
+/** Requests that wait for their turn; the window is 1 (RFC 7296 §2.3). */
+const QUEUE_MAX = 64;
+/** A responder waits this long for IKE_AUTH. */
+const HALF_OPEN: Micros = seconds(30);
+/** A replaced IKE SA waits this long for the peer's delete. */
+const RETIRED: Micros = seconds(60);
+/** RFC 3948 §4. */
+const KEEPALIVE_INTERVAL: Micros = seconds(20);
+/** Octets of one message when fragments are agreed on: IPv6's least MTU less IPv6, UDP and the marker. RFC 7383 §2.5.1. */
+const FRAGMENT_OCTETS = 1_280 - 40 - 8 - 4;
+
+export type IkeState = 'connecting' | 'established' | 'rekeyed' | 'deleting' | 'dead';
+
+/** A request that waits or is in flight. */
+export interface Request {
+  readonly exchange: number;
+  /** Made when its turn has come; null: no longer wanted. */
+  build(): readonly Part[] | null;
+  /** The answer's payloads; null when there was none: the IKE SA is dead then. */
+  done(payloads: readonly Payload[] | null): void;
+}
+
+interface InFlight {
+  readonly request: Request;
+  readonly id: number;
+  readonly datagrams: readonly Uint8Array[];
+  tries: number;
+}
+
+export class IkeSa {
+  readonly ike: Ike;
+  connection: Connection;
+  /** We began it: we are the original initiator of RFC 7296 §3.1. */
+  readonly initiator: boolean;
+  spiI: Uint8Array;
+  spiR: Uint8Array;
+  readonly local: Address;
+  readonly remote: Address;
+  localPort: number;
+  remotePort: number;
+  state: IkeState = 'connecting';
+  suite: IkeSuite | null = null;
+  keys: IkeKeys | null = null;
+  nonceI: Uint8Array = new Uint8Array();
+  nonceR: Uint8Array = new Uint8Array();
+  /** The first messages of both sides as they went: AUTH covers them. */
+  initI: Uint8Array = new Uint8Array();
+  initR: Uint8Array = new Uint8Array();
+  /** A NAT stands before us, before the peer. */
+  natLocal = false;
+  natRemote = false;
+  peerFragments = false;
+  /** Hash algorithms of RFC 7427 that the peer verifies. */
+  peerHashes: ReadonlySet<number> = new Set();
+  peerId: Identity | null = null;
+  children: ChildSa[] = [];
+  /** The IKE SA that takes its place. */
+  successor: IkeSa | null = null;
+  /** Made by the peer's rekey while ours is under way, with the lower of its nonces. */
+  peerSuccessor: { readonly sa: IkeSa; readonly nonce: Uint8Array } | null = null;
+  /** Inner addresses: given to us, or given by us. */
+  virtual: readonly Address[] = [];
+  /** Its place among the half-open ones. */
+  halfOpenKey = '';
+  /** Why it failed. */
+  error = '';
+  /** The last authentic message from the peer. */
+  heard: Micros;
+  createdAt: Micros;
+  /** An exchange of the peer's is being worked on in slow steps. */
+  busy = false;
+  /** Our rekey of this IKE SA is in flight. */
+  rekeying = false;
+  private out: SecureChannel | null = null;
+  private in: SecureChannel | null = null;
+  private nextId = 0;
+  private expectedId = 0;
+  private flight: InFlight | null = null;
+  private readonly queue: Request[] = [];
+  private answered: readonly Uint8Array[] = [];
+  private readonly fragments = new Fragments();
+  private readonly answerFragments = new Fragments();
+  private readonly timer = new Timer(TimerKind.Ike, this);
+  private readonly tick = new Timer(TimerKind.Ike, this);
+
+  constructor(
+    ike: Ike,
+    connection: Connection,
+    initiator: boolean,
+    spiI: Uint8Array,
+    spiR: Uint8Array,
+    local: Address,
+    remote: Address,
+    ports: readonly [number, number],
+  ) {
+    this.ike = ike;
+    this.connection = connection;
+    this.initiator = initiator;
+    this.spiI = spiI.slice();
+    this.spiR = spiR.slice();
+    this.local = local.clone();
+    this.remote = remote.clone();
+    [this.localPort, this.remotePort] = ports;
+    this.heard = this.createdAt = ike.ctx.now;
+    if (!initiator) ike.ctx.wheel.arm(this.tick, ike.ctx.now + HALF_OPEN);
+  }
+
+  /** Ours, by which the peer's messages find it. */
+  get spi(): Uint8Array {
+    return this.initiator ? this.spiI : this.spiR;
+  }
+
+  get encapsulated(): boolean {
+    return this.natLocal || this.natRemote || this.connection.encapsulate;
+  }
+
+  /** Octets of one message to the peer. */
+  private get messageOctets(): number {
+    return this.peerFragments && this.connection.fragmentation ? FRAGMENT_OCTETS : 65_535;
+  }
+
+  /** Puts the keys to use. False when the host lacks the algorithm. */
+  install(suite: IkeSuite, keys: IkeKeys): boolean {
+    const { crypto } = this.ike.ctx.hyper;
+    const out = SecureChannel.make(crypto, suite.suite, this.initiator ? keys.ei : keys.er);
+    const inward = SecureChannel.make(crypto, suite.suite, this.initiator ? keys.er : keys.ei);
+    if (out === null || inward === null) return false;
+    this.suite = suite;
+    this.keys = keys;
+    this.out = out;
+    this.in = inward;
+    return true;
+  }
+
+  /** Its children may use it now. */
+  establish(): void {
+    this.state = 'established';
+    const { ctx } = this.ike;
+    this.createdAt = this.heard = ctx.now;
+    this.armTick();
+  }
+
+  // Sending
+
+  /** Sends a request when its turn comes. */
+  request(request: Request): void {
+    if (this.state === 'dead' || this.queue.length >= QUEUE_MAX) {
+      request.done(null);
+      return;
+    }
+    this.queue.push(request);
+    this.pump();
+  }
+
+  /** Nothing is in flight and nothing waits. */
+  get idle(): boolean {
+    return this.flight === null && this.queue.length === 0;
+  }
+
+  private pump(): void {
+    while (this.flight === null && this.queue.length > 0) {
+      const request = this.queue.shift() as Request;
+      const parts = request.build();
+      if (parts === null) continue;
+      const id = this.nextId++;
+      const datagrams = this.seal(request.exchange, this.initiator ? Flag.Initiator : 0, id, parts);
+      this.flight = { request, id, datagrams, tries: 0 };
+      if (request.exchange === Exchange.SaInit) this.initI = datagrams[0] as Uint8Array;
+      this.transmit();
+    }
+  }
+
+  private seal(exchange: number, flags: number, id: number, parts: readonly Part[]): readonly Uint8Array[] {
+    if (exchange === Exchange.SaInit || this.out === null) return [message(this.spiI, this.spiR, exchange, flags, id, parts)];
+    const head = { spiI: this.spiI, spiR: this.spiR, exchange, flags, id, random: (into: Uint8Array) => this.ike.ctx.hyper.random(into) };
+    return this.out.seal(head, parts, this.messageOctets);
+  }
+
+  private transmit(): void {
+    const flight = this.flight as InFlight;
+    const { ctx } = this.ike;
+    ctx.touch();
+    for (const datagram of flight.datagrams) this.ike.send(this, datagram);
+    ctx.wheel.arm(this.timer, ctx.now + RETRANSMIT * 2 ** flight.tries);
+    flight.tries++;
+  }
+
+  /** Starts over with message number 0: a cookie or another group was asked for (RFC 7296 §2.6, §2.7). */
+  restart(request: Request): void {
+    this.ike.ctx.wheel.cancel(this.timer);
+    this.flight = null;
+    this.nextId = 0;
+    this.queue.unshift(request);
+    this.pump();
+  }
+
+  /** Answers the peer's request under work; the answer is kept for its retransmissions. */
+  respond(exchange: number, parts: readonly Part[]): void {
+    const flags = Flag.Response | (this.initiator ? Flag.Initiator : 0);
+    this.answered = this.seal(exchange, flags, this.expectedId, parts);
+    if (exchange === Exchange.SaInit) this.initR = this.answered[0] as Uint8Array;
+    this.expectedId++;
+    this.busy = false;
+    for (const datagram of this.answered) this.ike.send(this, datagram);
+  }
+
+  // Receiving
+
+  /** A datagram for this SA. */
+  receive(header: Header, bytes: Uint8Array, address: Address, port: number): void {
+    const response = (header.flags & Flag.Response) !== 0;
+    if (response) {
+      if (this.flight === null || header.id !== this.flight.id || header.exchange !== this.flight.request.exchange) {
+        this.ike.drop(Drop.IkeMessageId);
+        return;
+      }
+    } else if (header.id === this.expectedId - 1 && this.answered.length > 0) {
+      // RFC 7296 §2.1: the same answer once more. Of a message in fragments the first stands for all (RFC 7383 §2.6.1).
+      if (this.first(bytes, header)) for (const datagram of this.answered) this.ike.send(this, datagram);
+      this.ike.drop(Drop.IkeMessageId);
+      return;
+    } else if (header.id !== this.expectedId || this.busy) {
+      this.ike.drop(Drop.IkeMessageId);
+      return;
+    }
+    const payloads = this.open(header, bytes, response);
+    if (payloads === null) return;
+    // RFC 7296 §2.23: a NAT may map the peer anew at any time; who is authentic is followed.
+    if (this.natRemote && header.exchange !== Exchange.SaInit) this.move(address, port);
+    this.dispatch(header, payloads, response);
+  }
+
+  /** The peer is there from now on, and so are its children. */
+  move(address: Address, port: number): void {
+    if (port === this.remotePort && address.equals(this.remote)) return;
+    this.remote.copy(address);
+    this.remotePort = port;
+    for (const { inbound, outbound } of this.children) {
+      inbound.source.copy(address);
+      inbound.remotePort = port;
+      outbound.destination.copy(address);
+      outbound.remotePort = port;
+      outbound.path = null;
+    }
+  }
+
+  /** What is known of the peer goes over to the IKE SA that takes its place. */
+  inherit(old: IkeSa): void {
+    this.natLocal = old.natLocal;
+    this.natRemote = old.natRemote;
+    this.peerFragments = old.peerFragments;
+    this.peerHashes = old.peerHashes;
+    this.peerId = old.peerId;
+    this.virtual = old.virtual;
+    this.ike.enter(this);
+  }
+
+  private first(bytes: Uint8Array, header: Header): boolean {
+    if (header.next !== PayloadType.Skf) return true;
+    return bytes.length > 34 && bytes[32] === 0 && bytes[33] === 1;
+  }
+
+  private open(header: Header, bytes: Uint8Array, response: boolean): readonly Payload[] | null {
+    const outer = readPayloads(bytes, 28, header.next);
+    if (typeof outer === 'number') {
+      this.ike.drop(outer);
+      return null;
+    }
+    if (header.exchange === Exchange.SaInit) return outer;
+    const last = outer.at(-1);
+    if (this.in === null || last === undefined || (last.type !== PayloadType.Sk && last.type !== PayloadType.Skf)) {
+      this.ike.drop(Drop.IkeState);
+      return null;
+    }
+    if (last.type === PayloadType.Skf && (!this.connection.fragmentation || last.body.length < 4)) {
+      this.ike.drop(Drop.IkeFragment);
+      return null;
+    }
+    const opened = this.in.open(bytes, last);
+    if (typeof opened === 'number') {
+      this.ike.drop(opened);
+      return null;
+    }
+    this.heard = this.ike.ctx.now;
+    if (opened.fragment === null) return opened.payloads;
+    const whole = (response ? this.answerFragments : this.fragments).add(header.id, opened.fragment as Fragment);
+    if (typeof whole !== 'number') return whole;
+    this.ike.drop(whole);
+    return null;
+  }
+
+  private dispatch(header: Header, payloads: readonly Payload[], response: boolean): void {
+    if (!response) {
+      this.busy = true;
+      // RFC 7296 §2.5: a critical payload nobody here knows refuses the request.
+      const unknown = payloads.find((p) => p.critical && !KNOWN.has(p.type));
+      if (unknown !== undefined) this.respond(header.exchange, [notifyPart(NotifyType.UnsupportedCriticalPayload, Uint8Array.of(unknown.type))]);
+      else this.ike.exchanges.requested(this, header.exchange, payloads);
+      return;
+    }
+    const { request } = this.flight as InFlight;
+    this.ike.ctx.wheel.cancel(this.timer);
+    if (header.exchange === Exchange.SaInit) {
+      // Another answer may still come: nothing here was authentic (RFC 7296 §2.4).
+      this.exchangeInit(request, payloads);
+      return;
+    }
+    this.flight = null;
+    request.done(payloads);
+    if (this.alive) this.pump();
+  }
+
+  private exchangeInit(request: Request, payloads: readonly Payload[]): void {
+    const before = this.flight;
+    this.flight = null;
+    request.done(payloads);
+    if (this.flight === null && this.state === 'connecting' && this.suite === null && !this.accepted) {
+      this.flight = before;
+      const { ctx } = this.ike;
+      ctx.wheel.arm(this.timer, ctx.now + RETRANSMIT);
+      return;
+    }
+    if (this.alive) this.pump();
+  }
+
+  /** The answer to our IKE_SA_INIT has been taken and is being worked on. */
+  accepted = false;
+
+  get alive(): boolean {
+    return this.state !== 'dead';
+  }
+
+  // Time
+
+  /** For the timer wheel. */
+  expire(timer: Timer): void {
+    if (timer === this.timer) this.retransmit();
+    else this.ticked();
+  }
+
+  private retransmit(): void {
+    if (this.flight === null) return;
+    if (this.flight.tries < TRIES) this.transmit();
+    else this.fail(`no answer to ${this.flight.tries} requests`);
+  }
+
+  /** Sign of life, keep-alive, lifetime: whichever is next. */
+  private ticked(): void {
+    const { ctx } = this.ike;
+    if (this.state === 'connecting') {
+      this.fail('the peer did not go on');
+      return;
+    }
+    if (this.state === 'rekeyed') {
+      this.end('replaced'); // the peer's delete did not come
+      return;
+    }
+    if (this.state !== 'established') return;
+    const { dpdSeconds, rekeySeconds } = this.connection;
+    if (this.natLocal) this.ike.sendRaw(this, KEEPALIVE);
+    if (rekeySeconds > 0 && ctx.now >= this.createdAt + seconds(rekeySeconds) && !this.rekeying) this.ike.exchanges.rekeyIke(this);
+    if (dpdSeconds > 0 && ctx.now >= this.heard + seconds(dpdSeconds) && this.idle && !this.seen(ctx.now - seconds(dpdSeconds))) {
+      this.request({ exchange: Exchange.Informational, build: () => [], done: () => {} });
+    }
+    this.armTick();
+  }
+
+  /** Protected traffic has come in since then: as good as an answer (RFC 7296 §2.4). */
+  private seen(since: Micros): boolean {
+    return this.children.some((child) => child.inbound.usedAt > since);
+  }
+
+  private armTick(): void {
+    const { ctx } = this.ike;
+    const { dpdSeconds, rekeySeconds } = this.connection;
+    let at = Number.POSITIVE_INFINITY;
+    if (this.natLocal) at = ctx.now + KEEPALIVE_INTERVAL;
+    if (dpdSeconds > 0) at = Math.min(at, Math.max(this.heard + seconds(dpdSeconds), ctx.now + seconds(1)));
+    // Up to a tenth earlier, so that both ends do not rekey at once (RFC 7296 §2.8).
+    if (rekeySeconds > 0 && !this.rekeying) at = Math.min(at, Math.max(ctx.now, this.createdAt + seconds(rekeySeconds)));
+    if (at === Number.POSITIVE_INFINITY) ctx.wheel.cancel(this.tick);
+    else ctx.wheel.arm(this.tick, at);
+  }
+
+  // The end
+
+  /** Its children have moved on: the peer's delete, or ours, ends it. */
+  retire(successor: IkeSa): void {
+    this.state = 'rekeyed';
+    this.successor = successor;
+    this.ike.ctx.wheel.arm(this.tick, this.ike.ctx.now + RETIRED);
+  }
+
+  /** Deletes it after its children have moved on. */
+  closeReplaced(): void {
+    this.request({
+      exchange: Exchange.Informational,
+      build: () => [{ type: PayloadType.Delete, body: putDelete(SaProtocol.Ike, []) }],
+      done: () => this.end('replaced'),
+    });
+  }
+
+  /** Closes it by telling the peer; its children go with it. */
+  close(done: () => void = () => {}): void {
+    if (this.state === 'connecting') {
+      this.fail('closed');
+      done();
+      return;
+    }
+    if (this.state === 'dead' || this.state === 'deleting') return;
+    this.state = 'deleting';
+    this.request({
+      exchange: Exchange.Informational,
+      build: () => [{ type: PayloadType.Delete, body: putDelete(SaProtocol.Ike, []) }],
+      done: () => {
+        this.end('closed');
+        done();
+      },
+    });
+  }
+
+  /** It is of no use any more. */
+  fail(reason: string): void {
+    this.error = reason;
+    this.end(reason);
+  }
+
+  /** Gives everything back: keys, timers, children, its place in the table. */
+  end(reason: string): void {
+    if (this.state === 'dead') return;
+    this.state = 'dead';
+    const { ctx } = this.ike;
+    ctx.wheel.cancel(this.timer);
+    ctx.wheel.cancel(this.tick);
+    this.out?.close();
+    this.in?.close();
+    if (this.keys !== null) zeroKeys(this.keys);
+    const waiting = this.flight === null ? [...this.queue] : [this.flight.request, ...this.queue];
+    this.flight = null;
+    this.queue.length = 0;
+    for (const child of [...this.children]) child.remove();
+    for (const request of waiting) request.done(null);
+    this.ike.ended(this, reason);
+  }
+}
+
+const KNOWN: ReadonlySet<number> = new Set(Object.values(PayloadType));
+
+/** A Notify payload to be sent. */
+export const notifyPart = (type: number, data?: Uint8Array, protocol?: number, spi?: Uint8Array): Part => ({
+  type: PayloadType.Notify,
+  body: putNotify(type, data, protocol, spi),
+});
+
+/** All sound Notify payloads. */
+export function notifies(payloads: readonly Payload[]): Notify[] {
+  return payloads.filter((p) => p.type === PayloadType.Notify).flatMap((p) => readNotify(p.body) ?? []);
+}
+
+/** The first payload of a type. */
+export const find = (payloads: readonly Payload[], type: number): Payload | null => payloads.find((p) => p.type === type) ?? null;
+
+/** The first error among the notifies, or null. */
+export const errorOf = (payloads: readonly Payload[]): Notify | null => notifies(payloads).find((n) => n.type < 16_384) ?? null;
+
+export { NAT_PORT };

@@ -1,0 +1,377 @@
+/** IKEv2 of one stack: connections, the table of IKE SAs, and the way of datagrams to them. Pure but for what its transport does. */
+import { type Address, formatAddress, parsePrefix } from '../../../base/address.js';
+import { Drop } from '../../../base/drops.js';
+import { type Micros, seconds } from '../../../base/time.js';
+import { Timer } from '../../../base/timer-wheel.js';
+import { check, Exchange, Flag, HEADER_LEN, type Header, message, NotifyType, PayloadType, readHeader, readPayloads } from '../../../wire/ike.js';
+import { addressOctets, join } from '../../../wire/ike-payload.js';
+import { Protocol } from '../../../wire/protocol.js';
+import type { Context } from '../../context.js';
+import { TimerKind } from '../../timer-kind.js';
+import type { Ipsec } from '../ipsec.js';
+import { NON_ESP_MARKER } from '../nat-t.js';
+import type { Sa } from '../sa.js';
+import { ANY_PORTS, type Selector, selectorOf } from '../selector.js';
+import type { Policy } from '../spd.js';
+import { TunnelDevice } from '../tunnel-device.js';
+import type { ChildSa } from './child-sa.js';
+import { type ChildConfig, type Connection, pairs } from './connection.js';
+import { Exchanges } from './exchanges.js';
+import { find, IkeSa, notifies, notifyPart } from './ike-sa.js';
+import { answerInit } from './sa-init.js';
+
+/** Carries datagrams. `port` is ours: 500, or 4500 where messages have a marker. */
+export interface IkeTransport {
+  send(local: Address, port: number, remote: Address, remotePort: number, datagram: Uint8Array): void;
+}
+
+/** What IKE tells. */
+export interface IkeEvents {
+  up(sa: IkeSa): void;
+  down(sa: IkeSa, reason: string): void;
+  child(child: ChildSa, what: 'up' | 'rekeyed' | 'down'): void;
+  /** A child, or with an empty name something of the IKE SA, did not come about. */
+  failed(sa: IkeSa, child: string, reason: string): void;
+  /** The IKE SA has keys: for whoever exports them. */
+  keys(sa: IkeSa): void;
+  /** The peer has given us addresses. */
+  configured(sa: IkeSa, addresses: readonly Address[], dns: readonly Address[]): void;
+}
+
+export const silent: IkeEvents = { up: () => {}, down: () => {}, child: () => {}, failed: () => {}, keys: () => {}, configured: () => {} };
+
+/** IKE SAs of one stack. */
+const IKE_SAS_MAX = 16_384;
+/** Half-open ones from which on a cookie is asked for, and at which no more are begun. RFC 7296 §2.6. */
+const COOKIE_FROM = 32;
+const HALF_OPEN_MAX = 512;
+/** The secret behind the cookies changes this often; the one before is still taken. */
+const COOKIE_LIFE: Micros = seconds(60);
+const RETRY: Micros = seconds(1);
+
+export class Ike {
+  readonly ctx: Context;
+  readonly ipsec: Ipsec;
+  readonly exchanges: Exchanges;
+  readonly ports: readonly [number, number];
+  events: IkeEvents = silent;
+  /** Replaced children whose inbound SA still opens what was on its way. */
+  readonly lingering = new Set<ChildSa>();
+  /** Goes on at port 4500 after the first exchange, NAT or not. */
+  natPortAlways = false;
+  private readonly transport: IkeTransport;
+  private readonly connections: Connection[] = [];
+  /** By our SPI, as 16 hexadecimal digits. */
+  private readonly table = new Map<string, IkeSa>();
+  /** Of the responder's, by the initiator's SPI and address: where retransmitted first messages belong. */
+  private readonly halfOpen = new Map<string, IkeSa>();
+  private readonly policies = new Map<Policy, { children: number; trap: ChildConfig | null; connection: Connection }>();
+  private readonly leases = new Map<string, IkeSa>();
+  private readonly bypass: Policy;
+  private readonly secrets = [new Uint8Array(32), new Uint8Array(32)];
+  private secretAt: Micros;
+  private readonly timers = new Set<Timer>();
+
+  constructor(ctx: Context, ipsec: Ipsec, transport: IkeTransport, ports: readonly [number, number] = [500, 4_500]) {
+    this.ctx = ctx;
+    this.ipsec = ipsec;
+    this.transport = transport;
+    this.ports = ports;
+    this.exchanges = new Exchanges(this);
+    for (const secret of this.secrets) ctx.hyper.random(secret);
+    this.secretAt = ctx.now;
+    // RFC 4301 §4.4.1: key exchange itself is let by, first of all.
+    const all = parsePrefix('::/0') as NonNullable<ReturnType<typeof parsePrefix>>;
+    const selectors = ports.map((port) => selectorOf(all, all, Protocol.Udp, [port, port], ANY_PORTS));
+    this.bypass = ipsec.addPolicy({ name: 'ike', action: 'bypass', selectors, priority: -1_000_000 });
+    ipsec.onAcquire = (policy) => this.acquire(policy);
+    ipsec.onMoved = (sa, packet) => this.moved(sa, packet.source, packet.sourcePort);
+  }
+
+  /** Adds a connection: its trapping policies stand from now on, its starting children are begun. */
+  add(connection: Connection): void {
+    this.connections.push(connection);
+    for (const config of connection.children) {
+      if (config.iface === null && config.start === 'trap') {
+        const policy = this.ipsec.addPolicy({ name: config.name, action: 'protect', selectors: pairs(config.local, config.remote) });
+        this.policies.set(policy, { children: 0, trap: config, connection });
+      } else if (config.iface?.device instanceof TunnelDevice) {
+        this.policies.set(config.iface.device.policy, { children: 0, trap: config, connection });
+      }
+    }
+    if (connection.children.some((c) => c.start === 'start')) this.initiate(connection);
+  }
+
+  /** Takes a connection away with all that is up of it. */
+  remove(connection: Connection): void {
+    const i = this.connections.indexOf(connection);
+    if (i >= 0) this.connections.splice(i, 1);
+    for (const sa of this.list()) if (sa.connection === connection) sa.close();
+    for (const [policy, entry] of this.policies) {
+      if (entry.connection !== connection || entry.trap === null) continue;
+      entry.trap = null;
+      if (entry.children === 0) this.forgetPolicy(policy);
+    }
+  }
+
+  /** Brings a connection up, or one more child of it. Null without a peer's address. */
+  initiate(connection: Connection, config: ChildConfig | null = null): IkeSa | null {
+    const up = this.list().find((sa) => sa.connection === connection && (sa.state === 'established' || (sa.state === 'connecting' && sa.initiator)));
+    if (up !== undefined) {
+      const has = config === null || up.state !== 'established' || up.children.some((child) => child.config === config);
+      if (!has) this.exchanges.createChild(up, config);
+      return up;
+    }
+    if (connection.remoteAddress === null || this.table.size >= IKE_SAS_MAX) return null;
+    const local = connection.localAddress ?? this.localFor(connection.remoteAddress);
+    if (local === null) return null;
+    const sa = new IkeSa(this, connection, true, this.newSpi(), new Uint8Array(8), local, connection.remoteAddress, [this.ports[0], this.ports[0]]);
+    this.table.set(keyOf(sa.spi), sa);
+    this.exchanges.startInit(sa);
+    return sa;
+  }
+
+  /** All IKE SAs. */
+  list(): IkeSa[] {
+    return [...this.table.values()];
+  }
+
+  /** Our address towards a peer; the driver knows routes. */
+  localFor: (remote: Address) => Address | null = () => null;
+
+  // Datagrams
+
+  /** A datagram, its marker taken off. */
+  input(bytes: Uint8Array, local: Address, localPort: number, remote: Address, remotePort: number): void {
+    this.ctx.touch();
+    const bad = check(bytes);
+    if (bad !== 0) {
+      this.drop(bad);
+      return;
+    }
+    const header = readHeader(bytes);
+    if (header.version !== 2) {
+      this.drop(Drop.IkeVersion);
+      return;
+    }
+    this.exchanges.lastDatagram = bytes;
+    const request = (header.flags & Flag.Response) === 0;
+    const fromInitiator = (header.flags & Flag.Initiator) !== 0;
+    if (header.exchange === Exchange.SaInit && request && isZero(header.spiR)) {
+      this.first(header, bytes, local, localPort, remote, remotePort, fromInitiator);
+      return;
+    }
+    const sa = this.table.get(keyOf(fromInitiator ? header.spiR : header.spiI));
+    if (sa === undefined || sa.initiator === fromInitiator) {
+      this.drop(Drop.IkeUnknownSa);
+      return;
+    }
+    // An answer to our first message brings the responder's SPI; from then on both must fit.
+    const known = sa.suite === null && sa.initiator ? header.exchange === Exchange.SaInit : same(header.spiI, sa.spiI) && same(header.spiR, sa.spiR);
+    if (!known || (header.exchange === Exchange.SaInit && (request || sa.suite !== null))) {
+      this.drop(Drop.IkeUnknownSa);
+      return;
+    }
+    sa.receive(header, bytes, remote, remotePort);
+  }
+
+  /** The first message of an IKE SA to be. RFC 7296 §2.6: little is spent on it before its address is known to be real. */
+  private first(
+    header: Header,
+    bytes: Uint8Array,
+    local: Address,
+    localPort: number,
+    remote: Address,
+    remotePort: number,
+    fromInitiator: boolean,
+  ): void {
+    const key = `${keyOf(header.spiI)} ${formatAddress(remote)} ${remotePort}`;
+    const known = this.halfOpen.get(key);
+    if (known !== undefined) {
+      known.receive(header, bytes, remote, remotePort);
+      return;
+    }
+    const candidates = this.candidates(local, remote);
+    if (!fromInitiator || header.id !== 0 || candidates.length === 0) {
+      this.drop(candidates.length === 0 ? Drop.IkeNoConnection : Drop.IkeState);
+      return;
+    }
+    const payloads = readPayloads(bytes, HEADER_LEN, header.next);
+    if (typeof payloads === 'number') {
+      this.drop(payloads);
+      return;
+    }
+    if (this.halfOpen.size >= COOKIE_FROM) {
+      const nonce = find(payloads, PayloadType.Nonce)?.body;
+      const given = notifies(payloads).find((n) => n.type === NotifyType.Cookie)?.data;
+      if (nonce === undefined || nonce.length > 256) {
+        this.drop(Drop.IkeMalformed);
+        return;
+      }
+      if (given === undefined || !this.cookies(header.spiI, remote, nonce).some((cookie) => same(cookie, given))) {
+        const [cookie] = this.cookies(header.spiI, remote, nonce) as [Uint8Array];
+        const answer = message(header.spiI, header.spiR, Exchange.SaInit, Flag.Response, 0, [notifyPart(NotifyType.Cookie, cookie)]);
+        this.transport.send(local, localPort, remote, remotePort, this.marked(localPort, answer));
+        this.drop(Drop.IkeCookie);
+        return;
+      }
+    }
+    if (this.halfOpen.size >= HALF_OPEN_MAX || this.table.size >= IKE_SAS_MAX) {
+      this.drop(Drop.IkeHalfOpen);
+      return;
+    }
+    const sa = new IkeSa(this, candidates[0] as Connection, false, header.spiI, this.newSpi(), local, remote, [localPort, remotePort]);
+    sa.halfOpenKey = key;
+    this.halfOpen.set(key, sa);
+    this.table.set(keyOf(sa.spi), sa);
+    sa.busy = true;
+    answerInit(this.exchanges, sa, payloads, bytes);
+  }
+
+  /** Of the present secret, and of the one before. */
+  private cookies(spi: Uint8Array, remote: Address, nonce: Uint8Array): Uint8Array[] {
+    if (this.ctx.now >= this.secretAt + COOKIE_LIFE) {
+      this.secrets.reverse();
+      this.ctx.hyper.random(this.secrets[0] as Uint8Array);
+      this.secretAt = this.ctx.now;
+    }
+    return this.secrets.map((secret) => this.exchanges.crypto.hash('sha256', join(secret, nonce, addressOctets(remote), spi)));
+  }
+
+  /** Connections that may be meant by these addresses, in their order. */
+  candidates(local: Address, remote: Address): Connection[] {
+    return this.connections.filter(
+      (c) => (c.localAddress === null || c.localAddress.equals(local)) && (c.remoteAddress === null || c.remoteAddress.equals(remote)),
+    );
+  }
+
+  send(sa: IkeSa, datagram: Uint8Array): void {
+    this.transport.send(sa.local, sa.localPort, sa.remote, sa.remotePort, this.marked(sa.localPort, datagram));
+  }
+
+  /** Without a marker: a keep-alive. */
+  sendRaw(sa: IkeSa, datagram: Uint8Array): void {
+    this.transport.send(sa.local, sa.localPort, sa.remote, sa.remotePort, datagram);
+  }
+
+  private marked(port: number, datagram: Uint8Array): Uint8Array {
+    return port === this.ports[1] ? join(new Uint8Array(NON_ESP_MARKER), datagram) : datagram;
+  }
+
+  /** Where the peer's other port is. */
+  remoteNatPort(_sa: IkeSa): number {
+    return this.ports[1];
+  }
+
+  drop(reason: number): void {
+    this.ctx.countDrop(reason);
+  }
+
+  // SAs and policies
+
+  newSpi(): Uint8Array {
+    for (;;) {
+      const spi = this.exchanges.random(8);
+      if (!isZero(spi) && !this.table.has(keyOf(spi))) return spi;
+    }
+  }
+
+  /** A successor stands in the table before its first message. */
+  enter(sa: IkeSa): void {
+    this.table.set(keyOf(sa.spi), sa);
+  }
+
+  up(sa: IkeSa): void {
+    this.halfOpen.delete(sa.halfOpenKey);
+    this.events.up(sa);
+  }
+
+  ended(sa: IkeSa, reason: string): void {
+    this.table.delete(keyOf(sa.spi));
+    this.halfOpen.delete(sa.halfOpenKey);
+    for (const [address, holder] of this.leases) if (holder === sa && sa.successor === null) this.leases.delete(address);
+    if (sa.successor === null) this.events.down(sa, reason);
+  }
+
+  /** The policy a child's traffic goes by: that of its interface, the trap it fell into, the one it inherits, or its own. */
+  policyOf(child: ChildSa, selectors: readonly Selector[]): Policy {
+    const { config, terms } = child;
+    const { connection } = child.ike;
+    let policy = terms.replaces?.policy ?? null;
+    if (config.iface?.device instanceof TunnelDevice) policy = config.iface.device.policy;
+    if (policy === null)
+      for (const [candidate, entry] of this.policies) if (entry.trap === config && entry.connection === connection) policy = candidate;
+    policy ??= this.ipsec.addPolicy({ name: config.name, action: 'protect', selectors });
+    const entry = this.policies.get(policy) ?? { children: 0, trap: null, connection };
+    entry.children++;
+    this.policies.set(policy, entry);
+    return policy;
+  }
+
+  policyLeft(child: ChildSa): void {
+    const entry = this.policies.get(child.policy);
+    if (entry === undefined) return;
+    entry.children--;
+    if (entry.children <= 0 && entry.trap === null) this.forgetPolicy(child.policy);
+  }
+
+  private forgetPolicy(policy: Policy): void {
+    this.policies.delete(policy);
+    this.ipsec.removePolicy(policy);
+  }
+
+  private acquire(policy: Policy): void {
+    const entry = this.policies.get(policy);
+    if (entry?.trap == null) return;
+    const { connection, trap } = entry;
+    // Not from within the stage that has asked.
+    this.later(() => this.initiate(connection, trap), 0);
+  }
+
+  /** The peer's NAT has given it another address or port: traffic follows (RFC 7296 §2.23). */
+  private moved(sa: Sa, address: Address, port: number): void {
+    const child = this.list()
+      .flatMap((ike) => ike.children)
+      .find((c) => c.inbound === sa);
+    if (child !== undefined && child.ike.natRemote) child.ike.move(address, port);
+  }
+
+  /** An address of the connection's pool for a peer; the same one as before when it is free. */
+  lease(sa: IkeSa): Address | null {
+    for (const address of sa.connection.pool) {
+      const key = formatAddress(address);
+      const holder = this.leases.get(key);
+      if (holder !== undefined && holder.alive && holder !== sa) continue;
+      this.leases.set(key, sa);
+      return address;
+    }
+    return null;
+  }
+
+  /** Runs `work` in the timers phase, after `delay`. */
+  later(work: () => void, delay: Micros = RETRY): void {
+    const timer: Timer = new Timer(TimerKind.Ike, {
+      expire: () => {
+        this.timers.delete(timer);
+        work();
+      },
+    });
+    this.timers.add(timer);
+    this.ctx.wheel.arm(timer, this.ctx.now + delay);
+  }
+
+  /** Ends all without a word: the stack goes. */
+  close(): void {
+    for (const sa of this.list()) sa.end('closed');
+    for (const child of [...this.lingering]) child.finish();
+    for (const timer of this.timers) this.ctx.wheel.cancel(timer);
+    for (const policy of [...this.policies.keys()]) this.forgetPolicy(policy);
+    this.ipsec.removePolicy(this.bypass);
+    this.ipsec.onAcquire = null;
+    this.ipsec.onMoved = null;
+  }
+}
+
+const isZero = (spi: Uint8Array): boolean => spi.every((octet) => octet === 0);
+const same = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((octet, i) => octet === b[i]);
+const keyOf = (spi: Uint8Array): string => Array.from(spi, (octet) => octet.toString(16).padStart(2, '0')).join('');
