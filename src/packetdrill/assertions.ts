@@ -5,6 +5,7 @@
  * stands there makes the script one we skip.
  */
 import { CaState } from '../net/tcp/info.js';
+import { stateNames } from '../net/tcp/states.js';
 import { Mismatch, Unsupported } from './outcome.js';
 
 type Value = number | string;
@@ -21,6 +22,8 @@ const CONSTANTS = new Map<string, number>([
   ['TCPI_OPT_ECN', 8],
   ['TCPI_OPT_ECN_SEEN', 16],
   ['TCPI_OPT_SYN_DATA', 32],
+  // States as BSD's tcp_info has them; infoValue answers in the same numbers.
+  ...stateNames.map((name, n): [string, number] => [`TCPI_${name.replaceAll('-', '_')}`, n]),
   ['True', 1],
   ['False', 0],
 ]);

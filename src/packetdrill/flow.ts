@@ -12,6 +12,8 @@ export class Flow {
   remotePort: number;
   /** Of the first segment from the script's side; what follows is written relative to it. */
   remoteIsn = 0;
+  /** The program has sent a SYN that no SYN-ACK has answered. */
+  opening = false;
   /** The stack's, and what the script calls it. */
   localIsn = 0;
   localIsnKnown = false;

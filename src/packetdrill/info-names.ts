@@ -1,7 +1,15 @@
+import type { TcpSocket } from '../net/socket/tcp-socket.js';
 import type { TcpInfo } from '../net/tcp/info.js';
+import { stateNames } from '../net/tcp/states.js';
 
-/** A member of Linux's struct tcp_info by its name there: times that it counts in milliseconds come in these. Undefined when we do not know it. */
-export function infoValue(info: TcpInfo, name: string): number | undefined {
+/** A member of struct tcp_info by its name there: times that Linux counts in milliseconds come in these, the state in RFC 9293's order. Undefined when we do not know it. */
+export function infoValue(socket: TcpSocket, name: string): number | undefined {
+  if (name === 'tcpi_state') return (stateNames as readonly string[]).indexOf(socket.state);
+  const info = socket.info();
+  return info === null ? undefined : memberOf(info, name);
+}
+
+function memberOf(info: TcpInfo, name: string): number | undefined {
   if (!name.startsWith('tcpi_')) return undefined;
   const member = name.slice('tcpi_'.length);
   if (member === 'options') {

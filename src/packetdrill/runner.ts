@@ -154,12 +154,9 @@ export class Runner {
 
   private receivePacket(packet: PacketAction): void {
     const flow = this.inboundFlow(packet);
-    if (
-      packet.body.kind === 'tcp' &&
-      (packet.body.flags & (Flag.Syn | Flag.Ack)) === (Flag.Syn | Flag.Ack) &&
-      flow.localIsnKnown &&
-      flow.remoteIsn === 0
-    ) {
+    // The first SYN-ACK answers a connection the program opens: what follows is counted from it.
+    if (flow.opening && packet.body.kind === 'tcp' && (packet.body.flags & (Flag.Syn | Flag.Ack)) === (Flag.Syn | Flag.Ack)) {
+      flow.opening = false;
       flow.remoteIsn = packet.body.seq;
     }
     this.machine.device.inject(buildPacket(packet, flow));
@@ -242,6 +239,7 @@ export class Runner {
     if (live.destinationPort !== this.connectingTo.port || (live.tcp !== null) !== tcp) return null;
     if (live.tcp !== null && (live.tcp.flags & Flag.Syn) === 0) return null;
     const flow = new Flow(live.source, live.destination, live.sourcePort, live.destinationPort);
+    flow.opening = true;
     this.expecting = 'flow';
     this.flows.push(flow);
     return flow;
@@ -343,8 +341,8 @@ export class Runner {
 
   private assert(code: string): void {
     const { current } = this.process;
-    const info = current?.socket.kind === 'tcp' ? current.socket.info() : null;
-    runCode(code, this.variables, (name) => (info === null ? undefined : infoValue(info, name)));
+    const socket = current?.socket.kind === 'tcp' ? current.socket : null;
+    runCode(code, this.variables, (name) => (socket === null ? undefined : infoValue(socket, name)));
   }
 }
 

@@ -24,7 +24,11 @@ const connectionCalls: Readonly<Record<string, Syscall>> = {
     const nonBlocking = (type & process.values.nonBlocking) !== 0;
     if ((type & 15) === 1 && protocol === 17) return at(-Errno.EPROTONOSUPPORT);
     if ((type & 15) === 1 && (protocol === 6 || protocol === 0)) {
-      return () => process.enter(process.newSocket(machine.stack.tcp.openSocket(config.sockets), nonBlocking), call);
+      return () => {
+        const open = process.newSocket(machine.stack.tcp.openSocket(config.sockets), nonBlocking);
+        process.current = open;
+        return process.enter(open, call);
+      };
     }
     if ((type & 15) === 2 && (protocol === 17 || protocol === 0)) {
       return () => process.enter(process.newSocket(machine.stack.udp.openSocket(config.sockets), nonBlocking), call);
