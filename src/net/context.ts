@@ -79,6 +79,11 @@ export class Context {
     if (!this.polling && !this.telling) this.now = this.hyper.monotonic();
   }
 
+  /** There is something for egress: asks for a poll, unless one is running, whose egress is still to come. */
+  soon(): void {
+    if (!this.polling && !this.telling) this.hyper.soon();
+  }
+
   /** Ends a packet that failed, counting why. */
   drop(packet: Packet, reason: number): void {
     (this.counters.drops[reason] as number)++;
@@ -138,7 +143,7 @@ export class Context {
     if (target.notified) return;
     target.notified = true;
     this.ready.push(target);
-    if (!this.polling) this.hyper.soon();
+    this.soon();
   }
 
   /**

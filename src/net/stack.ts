@@ -127,30 +127,42 @@ export class Stack {
     hyper.attach(() => this.poll());
   }
 
-  /** One turn: ingress, timers, egress, notify. Never re-entered. */
+  /** One turn: ingress, timers, egress, notify, and once more egress for what applications wrote when told. Never re-entered. */
   poll(): void {
     const { ctx } = this;
     if (this.state !== 'running' || ctx.polling) return;
-    ctx.polling = true;
-    let more = false;
-    try {
-      ctx.now = this.hyper.monotonic();
-      more = this.ingress();
-      ctx.wheel.advance(ctx.now, this);
-      this.egress();
-    } catch (error) {
-      if (!(error instanceof AssertionError)) throw error;
-      this.fail(error);
-    } finally {
-      ctx.polling = false;
-    }
+    ctx.now = this.hyper.monotonic();
+    const more = this.turn(true);
     if (ctx.undelivered) {
       ctx.now = this.hyper.monotonic();
-      ctx.deliver();
+      try {
+        ctx.deliver();
+      } finally {
+        this.turn(false);
+      }
     }
     if (this.state !== 'running') return;
     if (more || this.loopback.waiting) this.hyper.soon();
     this.hyper.wakeAt(ctx.wheel.next());
+  }
+
+  /** The phases that are the stack's own, where a failed assertion is its end. True when ingress has more. */
+  private turn(whole: boolean): boolean {
+    const { ctx } = this;
+    if (this.state !== 'running') return false;
+    ctx.polling = true;
+    try {
+      const more = whole && this.ingress();
+      if (whole) ctx.wheel.advance(ctx.now, this);
+      this.egress();
+      return more;
+    } catch (error) {
+      if (!(error instanceof AssertionError)) throw error;
+      this.fail(error);
+      return false;
+    } finally {
+      ctx.polling = false;
+    }
   }
 
   /** Frames from each device in turn, in batches; true when some may be left. */
@@ -158,11 +170,13 @@ export class Stack {
     const { batch, ctx } = this;
     const max = ctx.sysctl.v['anystack.ingress_batch'];
     let more = this.loopback.ingress((index) => this.interfaces.at(index));
-    for (const iface of this.interfaces) {
+    const { all } = this.interfaces;
+    for (let i = 0; i < all.length; i++) {
+      const iface = all[i] as Interface;
       if (iface.device === null || !iface.up) continue;
       for (let round = 0; ; round++) {
         const n = iface.device.receive(ctx.pool, batch, max);
-        for (let i = 0; i < n; i++) iface.input(batch[i] as Packet);
+        for (let k = 0; k < n; k++) iface.input(batch[k] as Packet);
         this.ipsec.inbound.run(); // the open stage: survivors go on now
         if (n < max) break;
         if (round + 1 === INGRESS_ROUNDS) {
@@ -180,7 +194,8 @@ export class Stack {
   private egress(): void {
     this.tcp.egress();
     this.ipsec.egress(this.interfaces);
-    for (const iface of this.interfaces) iface.flush();
+    const { all } = this.interfaces;
+    for (let i = 0; i < all.length; i++) (all[i] as Interface).flush();
   }
 
   /** The switch of the timer wheel. */

@@ -170,7 +170,7 @@ export class GroupReports implements Reporter {
   private soon(member: Member): void {
     if (!member.iface.running) return;
     this.ctx.wheel.arm(member.changeTimer, this.ctx.now);
-    if (!this.ctx.polling) this.ctx.hyper.soon();
+    this.ctx.soon();
   }
 
   /** The link is up, or the address that reports come from is new: all groups are told of anew. */

@@ -78,7 +78,7 @@ export class Loopback {
     else (this.tail as Packet).next = packet;
     this.tail = packet;
     this.queued++;
-    if (!this.ctx.polling) this.ctx.hyper.soon();
+    this.ctx.soon();
   }
 
   /** The loopback's part of the ingress phase. True when packets are left for the next poll. */

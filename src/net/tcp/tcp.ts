@@ -32,7 +32,7 @@ import { mtuChanged } from './pmtu.js';
 import { PortTable } from './ports.js';
 import { refuse } from './reset.js';
 import { Flag, Segment } from './segment.js';
-import { output } from './send.js';
+import { output, waitingOctets } from './send.js';
 import { windowOf } from './socket-buffer.js';
 import { enter, State } from './states.js';
 import { SynCookies } from './syn-cookie.js';
@@ -166,7 +166,7 @@ export class Tcp implements Transport {
     if (tcb.dirty) return;
     tcb.dirty = true;
     this.dirty.push(tcb);
-    if (!this.ctx.polling) this.ctx.hyper.soon();
+    this.ctx.soon();
   }
 
   private dispatch(packet: Packet): number {
@@ -215,6 +215,7 @@ export class Tcp implements Transport {
     if (name === 'SO_KEEPALIVE' || name.startsWith('TCP_KEEP')) {
       if (tcb.options.keepAlive !== 0) armKeepAlive(tcb);
     } else if (name === 'SO_RCVBUF') tcb.rcv.space = Math.max(tcb.rcv.space, windowOf(this, tcb.options.receiveBuffer));
+    else if (name === 'TCP_NODELAY' && tcb.options.noDelay !== 0) tcb.snd.push = waitingOctets(tcb) > 0;
     else if (name === 'TCP_MAXSEG' && tcb.path !== null) mtuChanged(tcb, tcb.path.mtu);
     else if (name === 'TCP_CONGESTION' && tcb.flight !== null && tcb.flight.congestion.name !== tcb.options.congestion) {
       tcb.flight.congestion = makeCongestion(tcb, tcb.options.congestion);
