@@ -148,7 +148,8 @@ export class Routes {
 
   /** The best hop of a flow whose interface runs, or null. */
   lookup(flow: Flow): Hop | null {
-    for (const rule of this.rules) {
+    for (let i = 0; i < this.rules.length; i++) {
+      const rule = this.rules[i] as Rule;
       if (!ruleMatches(rule, flow)) continue;
       if ('type' in rule.action) return this.reject(rule.action.type);
       const hop = this.lookupIn(rule.action.table, flow);
@@ -257,7 +258,11 @@ export class Routes {
   }
 
   private table(number: number, vrf: number): Table | null {
-    for (const table of this.tables) if (table.number === number && table.vrf === vrf) return table;
+    const { tables } = this;
+    for (let i = 0; i < tables.length; i++) {
+      const table = tables[i] as Table;
+      if (table.number === number && table.vrf === vrf) return table;
+    }
     return null;
   }
 

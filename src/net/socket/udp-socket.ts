@@ -381,6 +381,7 @@ export class UdpSocket extends Socket {
 }
 
 function copyIn(data: Uint8Array, offset: number, length: number, into: Uint8Array, at: number): void {
-  if (length > 64) into.set(offset === 0 && length === data.length ? data : data.subarray(offset, offset + length), at);
+  if (offset === 0 && length === data.length) into.set(data, at);
+  else if (length > 64) into.set(data.subarray(offset, offset + length), at);
   else for (let i = 0; i < length; i++) into[at + i] = data[offset + i] as number;
 }
