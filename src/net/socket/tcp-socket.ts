@@ -79,8 +79,11 @@ export class TcpSocket extends Socket {
     return connect(this.tcp, this, address, port, zone);
   }
 
-  /** Queues octets for sending and copies them. Returns how many were taken, −EAGAIN when none, −EPIPE after shutdown, −ENOTCONN, or the connection's error. */
-  write(data: Uint8Array, offset = 0, length: number = data.length - offset): number {
+  /**
+   * Queues octets for sending and copies them. Returns how many were taken, −EAGAIN when none, −EPIPE after shutdown, −ENOTCONN, or the
+   * connection's error. `more`: others will follow at once, so a short segment may wait for them (MSG_MORE).
+   */
+  write(data: Uint8Array, offset = 0, length: number = data.length - offset, more = false): number {
     const refused = this.cannotWrite();
     if (refused !== 0) return refused;
     const tcb = this.tcb as Tcb;
@@ -90,6 +93,7 @@ export class TcpSocket extends Socket {
     if (room <= 0) return -Errno.EAGAIN;
     const n = buffer.write(this.ctx, data, offset, Math.min(length, room));
     if (n === 0) return -Errno.EAGAIN;
+    tcb.snd.more = more;
     tcb.tcp.touch(tcb);
     return n;
   }
@@ -131,7 +135,9 @@ export class TcpSocket extends Socket {
 
   /** Octets that can be read now. */
   get available(): number {
-    return this.tcb?.receiveBuffer?.available ?? 0;
+    const { tcb } = this;
+    // What came with a SYN that crossed ours waits for ESTABLISHED (RFC 9293 §3.10.7.3).
+    return tcb === null || tcb.receiveBuffer === null || tcb.state === State.SynReceived ? 0 : tcb.receiveBuffer.available;
   }
 
   /** Octets until the end of the urgent data still to be read; −1 when there is none. RFC 9293 MUST-33. */

@@ -11,7 +11,7 @@ import { ackConcluded } from './recovery.js';
 import { measured } from './rtt.js';
 import { sackArrived } from './sack.js';
 import { Flag, type Segment } from './segment.js';
-import { waitingOctets } from './send.js';
+import { waitingOctets, windowUsed } from './send.js';
 import { Pending, type Tcb } from './tcb.js';
 import { cancel, rearm } from './timers.js';
 
@@ -51,7 +51,7 @@ function growQuietly(tcb: Tcb, flight: Flight): Micros {
   const { sample, ctx } = tcb.tcp;
   flight.duplicates = flight.duplicated = 0;
   congestion.sampled(tcb, sample, ctx.now);
-  if (flight.cwndLimited && !congestion.ownsWindow) congestion.acked(tcb, sample, ctx.now);
+  if (!congestion.ownsWindow && windowUsed(tcb, flight)) congestion.acked(tcb, sample, ctx.now);
   return 0;
 }
 

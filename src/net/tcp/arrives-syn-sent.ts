@@ -10,7 +10,7 @@ import { measured } from './rtt.js';
 import { Flag, type Segment } from './segment.js';
 import { enter, State } from './states.js';
 import { ecnAsked, opened, sendSyn, synTaken } from './syn.js';
-import { AckDue, type Tcb } from './tcb.js';
+import { AckDue, Ecn, type Tcb } from './tcb.js';
 import { finReached, takeText } from './text.js';
 import { cancel } from './timers.js';
 
@@ -35,7 +35,7 @@ export function segmentArrivesSynSent(tcb: Tcb, seg: Segment, packet: Packet): n
   if (ack && tcb.retries === 0)
     measured(tcb.rtt, Math.max(1, tcp.ctx.now - tcb.stuckSince), tcp.ctx.now, snd.una, snd.nxt, tcp.ctx.sysctl.v['net.ipv4.tcp_rto_min_us']);
   synTaken(tcb, seg);
-  return ack ? connected(tcb, seg, packet) : crossed(tcb, seg);
+  return ack ? connected(tcb, seg, packet) : crossed(tcb, seg, packet);
 }
 
 /** <SYN,ACK>: ESTABLISHED, and the ACK goes out with whatever is written meanwhile. */
@@ -58,12 +58,26 @@ function connected(tcb: Tcb, seg: Segment, packet: Packet): number {
 }
 
 /** <SYN>: both ends have opened at once; <SYN,ACK> answers (RFC 9293 §3.5, figure 7, MUST-10). */
-function crossed(tcb: Tcb, seg: Segment): number {
-  tcb.ecn = ecnAsked(tcb.tcp, seg) ? tcb.ecn : null;
+function crossed(tcb: Tcb, seg: Segment, packet: Packet): number {
+  tcb.ecn = ecnAsked(tcb.tcp, seg) ? (tcb.ecn ?? new Ecn()) : null;
   enter(tcb, State.SynReceived);
   tcb.retries = 0;
   tcb.rtt.backoff = 0;
   tcb.snd.wnd = tcb.snd.maxWnd = seg.wnd;
   sendSyn(tcb);
-  return 0;
+  // Text and FIN wait for ESTABLISHED (RFC 9293 §3.10.7.3): kept here, acknowledged there.
+  return seg.length > 0 ? early(tcb, seg, packet) : 0;
+}
+
+/** Takes the text of a SYN that crossed ours. */
+function early(tcb: Tcb, seg: Segment, packet: Packet): number {
+  const { rcv } = tcb;
+  seg.seq = rcv.nxt;
+  const reason = takeText(tcb, seg, packet);
+  if (finReached(tcb, seg, (seg.flags & Flag.Fin) !== 0)) {
+    rcv.finSeen = true;
+    rcv.fin = rcv.nxt;
+  }
+  rcv.due = AckDue.No;
+  return reason;
 }

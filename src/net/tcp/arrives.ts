@@ -15,6 +15,7 @@ import { enter, receives, State } from './states.js';
 import { opened } from './syn.js';
 import type { Tcb } from './tcb.js';
 import { finReached, noteDuplicate, takeText } from './text.js';
+import { delayAck } from './timers.js';
 import { offered } from './window.js';
 
 /**
@@ -32,6 +33,7 @@ export function segmentArrives(tcb: Tcb, seg: Segment, packet: Packet): number {
   if (seg.flags & Flag.Syn) return checkSyn(tcb, seg); // Fourth
   reason = checkAck(tcb, seg, packet); // Fifth
   if (reason !== 0) return reason;
+  noteTimestamp(tcb, seg); // RFC 7323 §5.3 R3
   if (seg.flags & Flag.Urg) noteUrgent(tcb, seg); // Sixth
   reason = checkText(tcb, seg, packet); // Seventh
   checkFin(tcb, seg); // Eighth
@@ -60,17 +62,20 @@ function checkTimestamps(tcb: Tcb, seg: Segment): number {
   return 0;
 }
 
+/**
+ * TS.Recent follows segments that begin at or before the last ACK (RFC 7323 §4.3 (2)). Not before the ACK field has been looked at: a
+ * forged segment could otherwise set it forward and have the true ones dropped.
+ */
+function noteTimestamp(tcb: Tcb, seg: Segment): void {
+  if (!tcb.agreed.timestamps || !seg.options.timestamps || !seqLte(seg.seq, tcb.rcv.acked)) return;
+  tcb.tsRecent = seg.options.tsVal;
+  tcb.tsRecentAt = tcb.tcp.ctx.now;
+}
+
 /** First: does any of it lie in the window? If not, an ACK says what we expect, unless it is a RST. */
 function checkSequence(tcb: Tcb, seg: Segment): number {
   const { rcv } = tcb;
-  if (inWindow(tcb, seg)) {
-    // RFC 7323 §4.3 (2): TS.Recent follows segments that begin at or before the last ACK.
-    if (tcb.agreed.timestamps && seg.options.timestamps && seqLte(seg.seq, rcv.acked) && (seg.flags & Flag.Rst) === 0) {
-      tcb.tsRecent = seg.options.tsVal;
-      tcb.tsRecentAt = tcb.tcp.ctx.now;
-    }
-    return 0;
-  }
+  if (inWindow(tcb, seg)) return 0;
   if (seg.flags & Flag.Rst) return Drop.TcpRstOutOfWindow;
   if (seqLt(seg.seq, rcv.nxt) && seg.length > 0) noteDuplicate(tcb, seg.seq, (seg.seq + Math.min(seg.length, (rcv.nxt - seg.seq) | 0)) | 0);
   answerInvalid(tcb);
@@ -134,7 +139,8 @@ function checkAck(tcb: Tcb, seg: Segment, packet: Packet): number {
     challenge(tcb);
     return Drop.TcpBadAck;
   }
-  if (seqLte(tcb.snd.una, seg.ack)) ackArrived(tcb, seg);
+  // An ACK that was overtaken has no news but its SACK blocks, which stay true.
+  if (seqLte(tcb.snd.una, seg.ack) || seg.options.sackCount > 0) ackArrived(tcb, seg);
   if (!tcb.snd.fin || tcb.snd.una !== ((tcb.snd.finAt + 1) | 0)) return 0;
   return finAcknowledged(tcb);
 }
@@ -149,6 +155,7 @@ function establish(tcb: Tcb, seg: Segment, packet: Packet): boolean {
   enter(tcb, State.Established);
   opened(tcb, seg);
   if (snd.fin) enter(tcb, State.FinWait1);
+  if (tcb.rcv.nxt !== tcb.rcv.acked) delayAck(tcb); // text that came with a SYN that crossed ours
   tcp.established(tcb);
   return true;
 }

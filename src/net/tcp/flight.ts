@@ -14,6 +14,8 @@ export const SentFlag = {
   Retransmitted: 4,
   /** Was ever sent again: its round trip says nothing (Karn). */
   EverRetransmitted: 8,
+  /** Its last octet went out with PSH. */
+  Pushed: 16,
 } as const;
 
 /** A stretch of sequence space sent at one time: one segment as handed to IP, up to 64 KB; SACKs may split it. Pooled. */
@@ -133,8 +135,10 @@ export class Flight {
   frto = 0;
   frtoHigh: Seq = 0;
 
-  /** Congestion window was the limit when data was last sent: only then it grows (RFC 9293 §3.8, RFC 7661's point). */
+  /** Has the congestion window been the limit in this window? If not, how much was outstanding at most, and when the window ends: only what is used grows. */
   cwndLimited = false;
+  outstandingMax = 0;
+  usageEnd: Seq = 0;
 
   // Rate samples
   /** Octets delivered so far, and when the last were (int32 µs). */
@@ -183,6 +187,7 @@ export class Flight {
     rest.deliveredAt = sent.deliveredAt;
     rest.firstSentAt = sent.firstSentAt;
     rest.appLimited = sent.appLimited;
+    sent.flags &= ~SentFlag.Pushed;
     sent.end = at;
     rest.previous = sent;
     rest.next = sent.next;

@@ -40,7 +40,7 @@ export function connectionInfo(tcb: Tcb): TcpInfo {
     lost: segments((flight?.lost ?? 0) + (flight?.retransmitted ?? 0)),
     retrans: segments(flight?.retransmitted ?? 0),
     last_data_sent: since(tcb.sentAt),
-    last_data_recv: since(tcb.heardAt),
+    last_data_recv: since(tcb.dataAt),
     rcv_ssthresh: rcv.space,
     rtt: rtt.srtt,
     rttvar: rtt.deviation,

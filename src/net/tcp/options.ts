@@ -76,7 +76,7 @@ const specs: ReadonlyMap<string, OptionSpec> = new Map([
   ['TCP_KEEPCNT', int('keepCount', 1, 127)],
   ['TCP_USER_TIMEOUT', int('userTimeout', 0, 2_147_483_647)],
   ['TCP_DEFER_ACCEPT', int('deferAccept', 0, 3_600)],
-  ['TCP_NOTSENT_LOWAT', int('notSentLowat', 0, 2_147_483_647)],
+  ['TCP_NOTSENT_LOWAT', int('notSentLowat', 0, 4_294_967_295)],
   ['TCP_SYNCNT', int('synCount', 1, 127)],
   ['TCP_LINGER2', int('linger2', -1, 120)],
   ['TCP_WINDOW_CLAMP', int('windowClamp', 0, 1_073_725_440)],

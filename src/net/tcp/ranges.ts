@@ -66,13 +66,23 @@ export class Ranges {
     return -1;
   }
 
+  /** Index of the first range with an octet of [start, end), or −1. */
+  firstIn(start: Seq, end: Seq): number {
+    for (let i = 0; i < this.starts.length; i++) {
+      if (seqGte(this.starts[i] as Seq, end)) return -1;
+      if (seqLt(start, this.ends[i] as Seq)) return i;
+    }
+    return -1;
+  }
+
+  /** The range at `i` was reported on again: it comes first among the blocks. */
+  refresh(i: number): void {
+    this.note(this.starts[i] as Seq);
+  }
+
   /** True when an octet of [start, end) is there. */
   meets(start: Seq, end: Seq): boolean {
-    for (let i = 0; i < this.starts.length; i++) {
-      if (seqGte(this.starts[i] as Seq, end)) return false;
-      if (seqLt(start, this.ends[i] as Seq)) return true;
-    }
-    return false;
+    return this.firstIn(start, end) >= 0;
   }
 
   /** Octets in all ranges. */

@@ -7,6 +7,7 @@ import { CaState } from './info.js';
 import { prrAck, prrBegin } from './prr.js';
 import { adaptReorderWindow, detectLoss, recoveryEnded } from './rack.js';
 import type { Segment } from './segment.js';
+import { windowUsed } from './send.js';
 import type { Tcb } from './tcb.js';
 
 /** Flight.undoOctets while nothing has been sent again. */
@@ -187,7 +188,7 @@ function window(tcb: Tcb, flight: Flight, sample: AckSample): void {
   congestion.sampled(tcb, sample, now);
   if (congestion.ownsWindow) return;
   if (flight.state === CaState.Recovery || flight.state === CaState.Cwr) prrAck(tcb, flight, sample.delivered, sample.acked > 0 && sample.lost === 0);
-  else if (sample.acked > 0 && (flight.cwndLimited || flight.state === CaState.Loss)) congestion.acked(tcb, sample, now);
+  else if (sample.acked > 0 && windowUsed(tcb, flight)) congestion.acked(tcb, sample, now);
 }
 
 function armUndo(tcb: Tcb, flight: Flight): void {

@@ -31,7 +31,15 @@ export function output(tcb: Tcb): void {
       if (waiting) sendNew(tcb);
     }
   }
-  if (tcb.rcv.due === AckDue.Now) sendAck(tcb);
+  if (tcb.rcv.due === AckDue.Now) sendOwedAck(tcb);
+}
+
+/** The ACK that is owed; BSD's carries our FIN again until that is acknowledged. */
+function sendOwedAck(tcb: Tcb): void {
+  const { snd, tcp } = tcb;
+  const finOut = snd.fin && snd.nxt === ((snd.finAt + 1) | 0) && snd.una !== snd.nxt;
+  if (finOut && tcp.ctx.sysctl.v['anystack.tcp_ack_repeats_fin'] === 1) sendSegment(tcb, snd.finAt, 0, Flag.Fin, snd.mss, true);
+  else sendAck(tcb);
 }
 
 /** Octets of sequence space not sent yet: data, and the FIN. */
@@ -77,7 +85,7 @@ export function retransmit(tcb: Tcb, flight: Flight, sent: Sent, mss: number): b
   const now32 = ctx.now | 0;
   const fin = tcb.snd.fin && sent.end === ((tcb.snd.finAt + 1) | 0);
   const length = sent.octets - (fin ? 1 : 0);
-  if (!sendSegment(tcb, sent.seq, length, (fin ? Flag.Fin : 0) | pushFlag(tcb, sent.end), mss, true)) return false;
+  if (!sendSegment(tcb, sent.seq, length, (fin ? Flag.Fin : 0) | (sent.flags & SentFlag.Pushed ? Flag.Psh : 0), mss, true)) return false;
   ctx.counters.count(Counter.TcpRetransSegs);
   const { counts } = tcb;
   counts.retransmitted += Math.max(1, Math.ceil(length / mss));
@@ -96,16 +104,36 @@ function sendNew(tcb: Tcb): void {
   const mss = segmentMax(tcb);
   const flight = tcb.flight ?? tcb.tcp.openFlight(tcb);
   afterIdle(tcb, flight);
-  for (;;) {
-    const waiting = waitingOctets(tcb);
-    if (waiting === 0) return;
+  let waiting = waitingOctets(tcb);
+  while (waiting > 0) {
     const length = maySend(tcb, flight, waiting, mss);
-    if (length === 0) break;
-    if (!sendFirst(tcb, flight, length, mss)) break;
-    if (paced(tcb)) return;
+    if (length === 0 || !sendFirst(tcb, flight, length, mss) || paced(tcb)) break;
+    waiting = waitingOctets(tcb);
   }
+  if (tcb.state === State.Closed) return;
+  noteUsage(tcb, flight, mss);
   // Nothing in flight will bring an ACK that opens a window: the persist timer has to.
   if (snd.nxt === snd.una && tcb.pending === Pending.None) armPersist(tcb);
+}
+
+/**
+ * How far the congestion window is used (RFC 9293 §3.8.2, RFC 7661 §3): the strongest sign of each window of data counts. A window
+ * that the application leaves half empty says nothing about the path.
+ */
+function noteUsage(tcb: Tcb, flight: Flight, mss: number): void {
+  const { snd } = tcb;
+  const outstanding = (snd.nxt - snd.una) | 0;
+  const limited = snd.cwnd - flight.pipe(outstanding) < mss;
+  if (!limited && seqLt(snd.una, flight.usageEnd) && (flight.cwndLimited || outstanding <= flight.outstandingMax)) return;
+  flight.cwndLimited = limited;
+  flight.outstandingMax = outstanding;
+  flight.usageEnd = snd.nxt;
+}
+
+/** May the window of congestion grow? When it was the limit, and in slow start when half of it was in use. */
+export function windowUsed(tcb: Tcb, flight: Flight): boolean {
+  const { snd } = tcb;
+  return flight.cwndLimited || (snd.cwnd < snd.ssthresh && snd.cwnd < 2 * flight.outstandingMax);
 }
 
 /** How much of the `waiting` octets (FIN included) go out in the next segment; 0 for none now. RFC 9293 §3.7.4, §3.8.6.2.1, RFC 5681 §3.1. */
@@ -119,9 +147,8 @@ function maySend(tcb: Tcb, flight: Flight, waiting: number, mss: number): number
   if (!tcb.agreed.sack && flight.state === CaState.Disorder && tcb.tcp.ctx.sysctl.v['net.ipv4.tcp_limited_transmit'] === 0) room -= flight.duplicated;
   const fin = snd.fin ? 1 : 0;
   const data = waiting - fin;
-  flight.cwndLimited = room < mss && data > room;
   if (data === 0) return usable >= 1 ? 1 : 0;
-  let length = Math.min(data, usable, room, SEGMENT_MAX);
+  let length = Math.min(data, usable, room, burstMax(tcb, mss));
   // The last, shorter segment of what waits goes alone: it is Nagle's to judge, and cwnd cuts only at whole segments.
   if (length > mss) length -= length % mss;
   if (length < mss) {
@@ -131,17 +158,24 @@ function maySend(tcb: Tcb, flight: Flight, waiting: number, mss: number): number
   return length === data && fin === 1 && usable > length ? length + 1 : length;
 }
 
+/** Octets handed down at once. Linux keeps two bursts in flight, so that the ACK of one lets the next out: none is longer than half the window. */
+function burstMax(tcb: Tcb, mss: number): number {
+  if (tcb.tcp.ctx.sysctl.v['anystack.tcp_push_bursts'] === 0) return SEGMENT_MAX;
+  return Math.min(SEGMENT_MAX, Math.max(1, Math.floor(tcb.snd.cwnd / mss) >> 1) * mss);
+}
+
 /** A segment of less than MSS: when it is all there is and Nagle agrees, or half of the greatest window (RFC 9293 §3.8.6.2.1). */
 function shortMayGo(tcb: Tcb, length: number, data: number, outstanding: number): boolean {
   const { snd, options } = tcb;
   if (length === data) {
     if (snd.fin) return true;
-    if (options.cork !== 0) return false;
+    if (snd.push) return true;
+    if (options.cork !== 0 || snd.more) return false;
     if (options.noDelay !== 0 || outstanding === 0 || (snd.urgent && seqGt(snd.up, snd.nxt))) return true;
     // Minshall: one short segment may be in flight.
     return tcb.tcp.minshall && seqLt(snd.small, snd.una);
   }
-  return length >= snd.maxWnd >> 1 && length > 0;
+  return snd.push || length >= snd.maxWnd >> 1;
 }
 
 /** Sends [SND.NXT, + length), the FIN included when it is the last octet. */
@@ -151,14 +185,19 @@ function sendFirst(tcb: Tcb, flight: Flight, length: number, mss: number): boole
   const end = (seq + length) | 0;
   const fin = snd.fin && end === ((snd.finAt + 1) | 0);
   const data = length - (fin ? 1 : 0);
-  if (!sendSegment(tcb, seq, data, (fin ? Flag.Fin : 0) | pushFlag(tcb, end), mss, false)) {
+  const push = pushFlag(tcb, end, data, mss);
+  if (!sendSegment(tcb, seq, data, (fin ? Flag.Fin : 0) | push, mss, false)) {
     armPersist(tcb);
     return false;
   }
   const now32 = tcb.tcp.ctx.now | 0;
   snd.nxt = end;
-  if (data % mss !== 0) snd.small = end;
+  if (data % mss !== 0) {
+    snd.small = end;
+    snd.push = false;
+  }
   const sent = flight.append(seq, end, now32);
+  if (push !== 0) sent.flags |= SentFlag.Pushed;
   stampRate(flight, sent, (seq - snd.una) | 0, now32);
   sent.appLimited = flight.appLimitedUntil > 0;
   if (flight.state === CaState.Recovery || flight.state === CaState.Cwr) flight.prrOut += length;
@@ -170,9 +209,11 @@ function sendFirst(tcb: Tcb, flight: Flight, length: number, mss: number): boole
   return true;
 }
 
-/** PSH on the last octet written (RFC 9293 MUST-61). */
-function pushFlag(tcb: Tcb, end: Seq): number {
-  return tcb.sendBuffer !== null && seqGte(end, tcb.sendBuffer.end) ? Flag.Psh : 0;
+/** PSH on the last octet written (RFC 9293 MUST-61), and where Linux has it: on the last segment of a burst, so that the receiver's offload hands it up. */
+function pushFlag(tcb: Tcb, end: Seq, data: number, mss: number): number {
+  if (data === 0 || tcb.sendBuffer === null) return 0;
+  if (data > mss && tcb.tcp.ctx.sysctl.v['anystack.tcp_push_bursts'] === 1) return Flag.Psh;
+  return !tcb.snd.more && seqGte(end, tcb.sendBuffer.end) ? Flag.Psh : 0;
 }
 
 /** Snapshot for the rate sample its delivery will give. */

@@ -121,6 +121,12 @@ export const tcpSysctls = {
     help: 'A SYN in the window resets, as RFC 793 has it, instead of drawing a challenge.',
     source: 'RFC 5961 §4.2; FreeBSD',
   }),
+  'anystack.tcp_ack_second': flag(0, {
+    help: 'Every second segment is acknowledged at once, however short; else every second full-sized one.',
+    source: 'RFC 9293 §3.8.6.3 (SHLD-19) speaks of full-sized ones; BSD counts segments',
+  }),
+  'anystack.tcp_push_bursts': flag(1, { help: 'PSH on the last segment of a burst, not only on the last octet written.', source: LINUX }),
+  'anystack.tcp_ack_repeats_fin': flag(0, { help: 'An ACK carries our FIN again until that is acknowledged.', source: 'BSD' }),
   'anystack.tcp_reset_error': choice('linux', ['linux', 'bsd'], {
     help: 'What the application learns of a RST: EPIPE in CLOSE-WAIT and nothing after its FIN (linux), or ECONNRESET in each state (bsd).',
     source: 'RFC 9293 §3.10.7.4 second leaves the words open',

@@ -61,6 +61,10 @@ export class Snd {
   ssthresh = 0x7fffffff;
   /** End of the last segment sent that was not full: what Nagle's rule in Minshall's form looks at. */
   small: Seq = 0;
+  /** Short segments go out as they are, once: the cork was pulled, or has lasted too long. */
+  push = false;
+  /** The application has announced more (MSG_MORE). */
+  more = false;
   /** A FIN has been asked for: it follows the last octet written. */
   fin = false;
   /** Its sequence number, meaningful with `fin`. */
@@ -159,6 +163,8 @@ export class Tcb extends Flowing {
   stuckSince: Micros = 0;
   /** When something of the peer's last came, for keep-alive. */
   heardAt: Micros = 0;
+  /** When data last came, for tcp_info. */
+  dataAt: Micros = 0;
   /** When data was last sent, for slow start after idle. */
   sentAt: Micros = 0;
   /** Last ACK sent because of an invalid segment, in int32 µs. RFC 5961 §7. */

@@ -2,9 +2,10 @@
 
 import { Drop } from '../../base/drops.js';
 import type { Packet } from '../../base/packet.js';
-import { type Seq, seqGt, seqLt, seqLte } from '../../base/sequence.js';
+import { type Seq, seqGt, seqLt, seqLte, seqMax, seqMin } from '../../base/sequence.js';
 import { Counter } from '../counters.js';
 import { tunedAtArrival } from './autotune.js';
+import type { Ranges } from './ranges.js';
 import { ReceiveBuffer } from './receive-buffer.js';
 import type { Segment } from './segment.js';
 import { sendAck } from './segment-out.js';
@@ -25,6 +26,8 @@ export function takeText(tcb: Tcb, seg: Segment, packet: Packet): number {
     skip = (rcv.nxt - seq) | 0;
     if (skip >= length) return duplicate(tcb, seq, (seq + length) | 0);
     noteDuplicate(tcb, seq, rcv.nxt);
+    // The sender sends again what it need not: the sooner it knows the better.
+    rcv.due = AckDue.Now;
     seq = rcv.nxt;
     length -= skip;
   }
@@ -40,7 +43,15 @@ export function takeText(tcb: Tcb, seg: Segment, packet: Packet): number {
   }
   const buffer = (tcb.receiveBuffer ??= new ReceiveBuffer(rcv.nxt));
   const { ranges } = buffer;
-  if (ranges !== null && seq !== rcv.nxt && ranges.holding(seq, (seq + length) | 0) >= 0) return duplicate(tcb, seq, (seq + length) | 0);
+  if (ranges !== null && ranges.count > 0) {
+    const held = seq === rcv.nxt ? -1 : ranges.holding(seq, (seq + length) | 0);
+    if (held >= 0) {
+      // RFC 2883 §4 (2): the block it lies in stands behind the D-SACK.
+      ranges.refresh(held);
+      return duplicate(tcb, seq, (seq + length) | 0);
+    }
+    if (skip === 0) notePartial(tcb, ranges, seq, (seq + length) | 0);
+  }
   if (!buffer.insert(tcp.ctx, seq, packet, skip, length)) {
     rcv.due = AckDue.Now;
     tcp.touch(tcb);
@@ -57,13 +68,15 @@ function inOrder(tcb: Tcb, seg: Segment, buffer: ReceiveBuffer, packet: Packet):
   const { rcv, tcp, counts, socket } = tcb;
   const came = (buffer.nxt - rcv.nxt) | 0;
   rcv.nxt = buffer.nxt;
+  tcb.dataAt = tcp.ctx.now;
   counts.octetsIn += came;
   tcp.ctx.counters.add(Counter.TcpInOctets, came);
   noteMss(tcb, packet.gsoSize > 0 ? packet.gsoSize : seg.length);
   tunedAtArrival(tcb, seg);
   // RFC 9293 §3.8.6.3 and MUST-58: every second full segment at once, and whatever fills or borders on a gap (RFC 5681 §4.2).
+  const second = rcv.due === AckDue.Delayed && tcp.ctx.sysctl.v['anystack.tcp_ack_second'] === 1;
   if (rcv.due === AckDue.Now) tcp.touch(tcb);
-  else if (((rcv.nxt - rcv.acked) | 0) > rcv.mss || came > seg.length || buffer.gap || (rcv.quick > 0 && tcb.options.quickAck !== 0)) {
+  else if (second || ((rcv.nxt - rcv.acked) | 0) > rcv.mss || came > seg.length || buffer.gap || (rcv.quick > 0 && tcb.options.quickAck !== 0)) {
     rcv.due = AckDue.Now;
     tcp.touch(tcb);
   } else delayAck(tcb);
@@ -95,6 +108,12 @@ function duplicate(tcb: Tcb, from: Seq, to: Seq): number {
   return Drop.TcpDuplicate;
 }
 
+/** The first octets of [from, to) that had come before, among others that are new (RFC 2883 §4 (1)). */
+function notePartial(tcb: Tcb, ranges: Ranges, from: Seq, to: Seq): void {
+  const i = ranges.firstIn(from, to);
+  if (i >= 0) noteDuplicate(tcb, seqMax(from, ranges.starts[i] as Seq), seqMin(to, ranges.ends[i] as Seq));
+}
+
 /** Notes [from, to) for the D-SACK of the next ACK (RFC 2883 §4). */
 export function noteDuplicate(tcb: Tcb, from: Seq, to: Seq): void {
   const { rcv, tcp } = tcb;
@@ -119,6 +138,11 @@ export function finReached(tcb: Tcb, seg: Segment, hasFin: boolean): boolean {
     if (seqGt(fin, rcv.nxt) && offered(tcb) >= ((fin - rcv.nxt) | 0)) {
       rcv.finSeen = true;
       rcv.fin = fin;
+      // Behind a gap it is like any octet there: the peer hears at once (RFC 5681 §4.2).
+      if (seg.length === 0) {
+        rcv.due = AckDue.Now;
+        tcb.tcp.touch(tcb);
+      }
     }
   }
   return rcv.finSeen && rcv.fin === rcv.nxt;

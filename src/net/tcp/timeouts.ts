@@ -1,7 +1,6 @@
 import { Errno } from '../../base/errors.js';
 import type { Micros } from '../../base/time.js';
 import { Counter } from '../counters.js';
-import { abort } from './close.js';
 import { RTO_MAX, RTO_MIN } from './constants.js';
 import { type Flight, SentFlag } from './flight.js';
 import { blackHole } from './pmtu.js';
@@ -84,7 +83,8 @@ function reorderTimeout(tcb: Tcb, flight: Flight): void {
   const { sample, seg } = tcp;
   sample.begin(flight);
   seg.options.clear();
-  seg.options.timestamps = false;
+  // PRR moves with what is delivered; the timer stands in for an ACK of one segment, as in Linux, or all that is lost would go at once.
+  sample.delivered = tcb.snd.mss;
   tcb.pending = Pending.Reorder;
   const before = flight.lost;
   const wait = ackConcluded(tcb, flight, sample, seg, tcp.ctx.now | 0);
@@ -125,13 +125,17 @@ function persistTimeout(tcb: Tcb): void {
   const { tcp, snd, flight } = tcb;
   const { ctx } = tcp;
   if (waitingOctets(tcb) === 0 && (flight === null || flight.head === null)) return;
-  // A window that opened meanwhile, or no packet at the last attempt.
-  if (snd.wnd > 0) tcp.touch(tcb);
+  if (snd.wnd > 0) {
+    // The override timeout of RFC 9293 §3.8.6.2.1 (4): what Nagle, a cork or a small window has held goes out now.
+    snd.push = true;
+    tcp.touch(tcb);
+    return;
+  }
   if (pastLimit(tcb)) return giveUp(tcb);
   ctx.counters.count(Counter.TcpExtTCPWinProbe);
   tcb.retries++;
   if (tcb.rtt.backoff < 30) tcb.rtt.backoff++;
-  if (snd.wnd === 0) probeWindow(tcb);
+  probeWindow(tcb);
   armPersist(tcb);
 }
 
@@ -174,9 +178,9 @@ function limitTime(retries: number): Micros {
   return total;
 }
 
-/** The connection ends for lack of an answer: ETIMEDOUT, or what ICMP last said (RFC 9293 §3.9.2.2, RFC 5461). */
+/** The connection ends for lack of an answer: ETIMEDOUT, or what ICMP last said (RFC 9293 §3.8.3, §3.9.2.2, RFC 5461). Nobody listens for a RST. */
 function giveUp(tcb: Tcb): void {
   const { ctx } = tcb.tcp;
   ctx.counters.count(tcb.state === State.SynSent || tcb.state === State.SynReceived ? Counter.TcpAttemptFails : Counter.TcpExtTCPAbortOnTimeout);
-  abort(tcb, tcb.softError || Errno.ETIMEDOUT);
+  tcb.tcp.finish(tcb, tcb.softError || Errno.ETIMEDOUT);
 }

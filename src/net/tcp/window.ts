@@ -31,8 +31,8 @@ export function windowField(tcb: Tcb, octets: number): number {
 export function windowOpened(tcb: Tcb): void {
   const { rcv } = tcb;
   const step = (bestEdge(tcb) - rcv.edge) | 0;
-  // Linux: when the window at least doubles. A peer that waits for us must hear of it.
-  if (step < Math.min(rcv.space >> 1, 2 * rcv.mss) || step < offered(tcb)) return;
+  // Linux: when the window at least doubles, BSD: by a quarter of the buffer. A peer that waits for us must hear of it.
+  if (step < Math.min(rcv.space >> 1, 2 * rcv.mss) || step < (tcb.tcp.plainBuffers ? rcv.space >> 2 : offered(tcb))) return;
   if (rcv.ended) return;
   rcv.due = AckDue.Now;
   tcb.tcp.touch(tcb);
