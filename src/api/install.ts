@@ -5,7 +5,7 @@ import { createRequire, syncBuiltinESMExports } from 'node:module';
 import type * as HostNet from 'node:net';
 import type * as HostTls from 'node:tls';
 import type { Dgram } from './dgram.js';
-import { LookupError, localLookup } from './lookup.js';
+import { LookupError } from './lookup.js';
 import type { Net } from './net.js';
 
 /** Which destinations the stack serves; the others go to the host. Default: all. */
@@ -19,6 +19,8 @@ export interface InstallOptions {
 interface Over {
   readonly net: Net;
   readonly dgram: Dgram;
+  /** In the shape of node:dns. */
+  readonly dns: object;
 }
 
 type Function_ = (this: unknown, ...args: unknown[]) => unknown;
@@ -42,7 +44,7 @@ export function install(over: Over, options: InstallOptions = {}): void {
   http.Agent.prototype.createConnection = net.connect as never;
   dgram.createSocket = over.dgram.createSocket as never;
   dgram.Socket = over.dgram.Socket as never;
-  installDns(dns, ours);
+  installDns(dns, over.dns, ours);
   syncBuiltinESMExports();
 }
 
@@ -109,45 +111,25 @@ function installTls(tls: Mutable<typeof HostTls>, net: typeof HostNet): void {
 /** RFC 6066 §3: a server name is a name; addresses are not sent. */
 const nameOnly = (host: string | undefined, net: typeof HostNet): string => (host === undefined || net.isIP(host) !== 0 ? '' : host);
 
-function installDns(dns: Mutable<typeof HostDns>, ours: Chooser): void {
-  const local = localLookup(() => true);
-  const host = dns.lookup as unknown as Function_;
-  const hostPromise = dns.promises.lookup as unknown as Function_;
-  dns.lookup = ((name: string, ...rest: unknown[]) => {
-    if (!ours(name)) return host(name, ...rest);
-    const callback = rest.at(-1) as (error: Error | null, address: unknown, family?: number) => void;
-    return local(name, optionsOf(rest), callback);
-  }) as never;
-  const promises = dns.promises as unknown as Record<string, Function_>;
-  promises['lookup'] = (name: unknown, ...rest: unknown[]) =>
-    ours(name)
-      ? new Promise((resolve, reject) => {
-          const { all = false, ...options } = optionsOf(rest) as { all?: boolean };
-          local(name as string, { ...options, all }, (error, address, family) =>
-            error ? reject(error) : resolve(all ? address : { address, family }),
-          );
-        })
-      : hostPromise(name, ...rest);
-  const questions = Object.keys(dns).filter((name) => /^(resolve|reverse)/.test(name));
-  const callbacks = dns as unknown as Record<string, Function_>;
-  for (const question of questions) refuse(callbacks, promises, question, ours);
-}
-
-/** Questions to a name server: the stack has none, and the host's is not asked. */
-function refuse(callbacks: Record<string, Function_>, promises: Record<string, Function_>, question: string, ours: Chooser): void {
-  const host = callbacks[question] as Function_;
-  const hostPromise = promises[question] as Function_;
-  callbacks[question] = (name, ...rest) => {
-    if (!ours(name)) return host(name, ...rest);
-    const callback = rest.at(-1) as (error: Error) => void;
-    process.nextTick(callback, new LookupError(String(name)));
+/** Names are asked of the stack's servers, and what the stack does not know to ask is not found. */
+function installDns(dns: Mutable<typeof HostDns>, stack: object, ours: Chooser): void {
+  replaceQuestions(dns as unknown as Questions, stack as Questions, ours, (name, ...rest) => {
+    process.nextTick(rest.at(-1) as (error: Error) => void, new LookupError(String(name)));
     return undefined;
-  };
-  promises[question] = (name, ...rest) => (ours(name) ? Promise.reject(new LookupError(String(name))) : hostPromise(name, ...rest));
+  });
+  const { promises } = stack as { promises: object };
+  replaceQuestions(dns.promises as unknown as Questions, promises as Questions, ours, (name) => Promise.reject(new LookupError(String(name))));
 }
 
-function optionsOf(rest: readonly unknown[]): object {
-  const [first] = rest;
-  if (typeof first === 'number') return { family: first };
-  return typeof first === 'object' && first !== null ? first : {};
+type Questions = Record<string, Function_>;
+
+/** Questions begin with the name that decides whose they are; servers and their class are the stack's alone. */
+function replaceQuestions(host: Questions, stack: Questions, ours: Chooser, refuse: Function_): void {
+  for (const name of ['Resolver', 'getServers', 'setServers', 'getDefaultResultOrder', 'setDefaultResultOrder'])
+    host[name] = stack[name] as Function_;
+  for (const question of Object.keys(host).filter((key) => /^(lookup|resolve|reverse)/.test(key))) {
+    const theirs = host[question] as Function_;
+    const here = stack[question] ?? refuse;
+    host[question] = (name, ...rest) => (ours(name) ? here(name, ...rest) : theirs(name, ...rest));
+  }
 }

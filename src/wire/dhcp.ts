@@ -17,7 +17,9 @@ export const MESSAGE_MIN = 548;
 /** Some relays and servers ignore what is shorter than a BOOTP message (RFC 1542 §2.1). */
 export const BOOTP_LEN = 300;
 
+/** Who speaks: a client, or a server. */
 export const Op = { Request: 1, Reply: 2 } as const;
+/** What is said. RFC 2132 §9.6. */
 export const MessageType = { Discover: 1, Offer: 2, Request: 3, Decline: 4, Ack: 5, Nak: 6, Release: 7, Inform: 8 } as const;
 /** The client cannot take unicast before it has its address. RFC 2131 §2. */
 export const BROADCAST = 0x8000;

@@ -1,6 +1,6 @@
 /** Writes DNS messages, with names compressed (RFC 1035 §4.1.4), up to a size; what does not fit is left out and TC set (RFC 2181 §9). */
 import { assert } from '../base/assert.js';
-import { Flag, HEADER_LEN, type Message, type Question, type ResourceRecord, Type } from './dns.js';
+import { type Edns, Flag, HEADER_LEN, type Message, type Question, type ResourceRecord, Type } from './dns.js';
 import { canonicalName, labelsOf, textOf } from './dns-name.js';
 
 /** What to write: `rcode` and `flags` as in Message; sections left out are empty. */
@@ -49,7 +49,7 @@ class Writer {
         (counts[section] as number)++;
       }
     }
-    if (edns !== null) this.option(edns.udpSize, (rcode >>> 4) & 255, edns.dnssecOk);
+    if (edns !== null) this.option(edns, (rcode >>> 4) & 255);
     const { view, start } = this;
     view.setUint16(start, draft.id);
     view.setUint16(start + 2, (draft.flags & 0xfff0) | (truncated ? Flag.Truncated : 0) | (rcode & 15));
@@ -66,11 +66,11 @@ class Writer {
     this.uint16(klass);
   }
 
-  private option(udpSize: number, rcodeHigh: number, dnssecOk: boolean): void {
+  private option({ udpSize, version, dnssecOk }: Edns, rcodeHigh: number): void {
     this.name('');
     this.uint16(Type.OPT);
     this.uint16(udpSize);
-    this.uint32(((rcodeHigh << 24) | (dnssecOk ? 0x8000 : 0)) >>> 0);
+    this.uint32(((rcodeHigh << 24) | (version << 16) | (dnssecOk ? 0x8000 : 0)) >>> 0);
     this.uint16(0);
   }
 

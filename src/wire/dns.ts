@@ -36,6 +36,7 @@ export const Rcode = { NoError: 0, FormErr: 1, ServFail: 2, NxDomain: 3, NotImp:
 /** The Internet's class. */
 export const IN = 1;
 
+/** What is asked. */
 export interface Question {
   readonly name: string;
   readonly type: number;
@@ -69,6 +70,7 @@ export interface Edns {
   readonly dnssecOk: boolean;
 }
 
+/** One message, taken apart. */
 export interface Message {
   readonly id: number;
   /** Flag bits and opcode; the response code is apart. */
