@@ -169,7 +169,8 @@ function reduce(tcb: Tcb, flight: Flight, acked: number, sacked: number): void {
 /** The state after a timeout: F-RTO first, then the lost go out again in slow start. RFC 5682 §3.1. */
 function afterTimeout(tcb: Tcb, flight: Flight, sample: AckSample): void {
   if (flight.frto === 0) return;
-  if (sample.originalDelivered) {
+  // Without SACK an ACK of the retransmission covers what had arrived behind it before: that proves nothing.
+  if (sample.originalDelivered && (tcb.agreed.sack || !sample.retransmissionAcked)) {
     // Something sent before the timeout and never again has arrived now: the timeout was spurious.
     tcb.tcp.ctx.counters.count(Counter.TcpExtTCPSpuriousRTOs);
     undo(tcb, flight);

@@ -41,8 +41,10 @@ describe('TCP: loss recovery', () => {
       t.quiet();
       t.after(ms(3));
       t.tx({ seq: seg(0), data: 1_000 });
-      t.tx({ seq: seg(1), data: 1_000 });
+      t.quiet();
       assert.equal(ca(t), CaState.Recovery);
+      t.rx({ ack: seg(1), sack: [[seg(2), seg(3)]] });
+      t.tx({ seq: seg(1), data: 1_000 });
       t.end();
     });
 

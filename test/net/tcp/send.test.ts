@@ -4,7 +4,7 @@ import { both, established, ms } from '../../support/tcp-bench.js';
 describe('TCP: sending', () => {
   describe('segments', () => {
     both('SHLD-28, MUST-60, MUST-61: full segments, PSH on the last octet written', (family) => {
-      const t = established({ family });
+      const t = established({ family, sysctl: { 'anystack.tcp_push_bursts': 0 } });
       t.write(2_500);
       for (const seq of [1, 1_001]) assert.ok(!t.tx({ seq, data: 1_000 }).flags.includes('P'));
       t.tx({ seq: 2_001, flags: 'PA', data: 500 });
