@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir, networkInterfaces } from 'node:os';
 import { freeSubnets } from '#src/cli/demo/subnet.js';
 import { Bench, type Ended, ended } from '../support/command.js';
@@ -74,6 +74,8 @@ describe('demo', function () {
     const { stdout, status } = spawnSync('unshare', ['-m', 'sh', '-c', script], { encoding: 'utf8', env: { ...process.env, XDG_RUNTIME_DIR: bench.folder } });
     assert.match(stdout, /^anystack on a network in memory, a second stack in the place of the kernel \(there is no \/dev\/net\/tun\)\n/);
     assert.equal(status, 0, stdout);
+    // Without --serve the capture stays, for whoever wants to look.
+    rmSync(/(\S+\.pcapng)/.exec(stdout)?.[1] as string);
   });
 
   it('its subnets overlap nothing of the host', () => {

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { checkConfig } from '#src/config/config.js';
+import { Bench, type Ended, ended } from './support/command.js';
+import { needs, type Requirement } from './support/requirements.js';
+
+/** A fenced block of a document. */
+interface Block {
+  readonly file: string;
+  readonly line: number;
+  readonly language: string;
+  readonly text: string;
+  /** Words of the comment in front of it: what its test needs. */
+  readonly words: readonly string[];
+}
+
+function blocks(file: string): Block[] {
+  const text = readFileSync(file, 'utf8');
+  return [...text.matchAll(/(?:<!-- test: (.*?) -->\n)?^```(\w*)\n([\s\S]*?)^```$/gm)].map((match) => ({
+    file,
+    line: text.slice(0, match.index).split('\n').length,
+    language: match[2] as string,
+    text: match[3] as string,
+    words: (match[1] ?? '').split(' ').filter((w) => w !== ''),
+  }));
+}
+
+const documents = ['README.md', ...(existsSync('docs') ? readdirSync('docs').filter((name) => name.endsWith('.md')).map((name) => join('docs', name)) : [])];
+const readme = blocks('README.md');
+const config = (): Record<string, unknown> => JSON.parse((readme.find((b) => b.language === 'json') as Block).text) as Record<string, unknown>;
+
+/** Numbers, files and reasons may differ from run to run; the words may not. */
+const shape = (line: string): string => line.replace(/\/tmp\/\S+pcapng/, 'FILE').replace(/\d[\d,.]*/g, 'N');
+
+describe('documents: every code block does what it says', function () {
+  this.timeout(60_000);
+  let bench: Bench;
+  beforeEach(() => {
+    bench = new Bench();
+    mkdirSync(join(bench.folder, 'bin'));
+    const bin = join(bench.folder, 'bin', 'anystack');
+    writeFileSync(bin, `#!/bin/sh\nexec '${process.execPath}' '${resolve('dist/cli/main.js')}' "$@"\n`);
+    chmodSync(bin, 0o755);
+  });
+  afterEach(() => bench.close());
+
+  for (const block of documents.flatMap(blocks)) {
+    const title = `${block.file}:${block.line} ${block.language}`;
+    if (block.language === 'json') it(title, () => void checkConfig(JSON.parse(block.text)));
+    else if (block.language === 'js') {
+      it(title, async () => {
+        const { code, err } = await ended(spawn(process.execPath, ['--input-type=module', '-e', block.text], { stdio: ['ignore', 'pipe', 'pipe'] }));
+        assert.equal(err, '');
+        assert.equal(code, 0);
+      });
+    } else if (block.language === 'sh' && block.words.length > 0) {
+      it(title, async function () {
+        needs(this, ...(block.words.map((w) => (w === 'eth0' ? 'netns' : w === 'nft' ? 'tools:nft' : w)) as Requirement[]));
+        const { code, out, err } = await inNamespace(bench, block);
+        assert.equal(code, 0, out + err);
+      });
+    } else if (block.language === 'sh') it(`${title}: runs scripts the package has`, () => everyScriptExists(block));
+    else if (block.language === 'text') {
+      it(`${title}: is what npm start prints, but for its numbers`, async function () {
+        needs(this, 'tap', 'root', 'tools:ping', 'tools:curl');
+        const said = await demo(bench);
+        assert.deepEqual(said.map(shape), block.text.trimEnd().split('\n').map(shape));
+      });
+    } else it(`${title}: has a language that is tested`, () => assert.fail(`'${block.language}' is none of js, json, sh, text`));
+  }
+
+  it('the first screen comes first: one sentence, two commands, a program of twelve lines, the output of npm start', () => {
+    assert.deepEqual(readme.slice(0, 3).map((b) => b.language), ['sh', 'js', 'text']);
+    assert.deepEqual(readme[0]?.text.split('\n').map((line) => line.split(/\s{2,}/)[0]), ['npm start', 'npm test', '']);
+    assert.equal(readme[1]?.text.trimEnd().split('\n').length, 12);
+  });
+});
+
+function everyScriptExists(block: Block): void {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
+  for (const line of block.text.trim().split('\n')) {
+    const name = /^npm (?:run )?(\w+)/.exec(line)?.[1];
+    assert.ok(name !== undefined && name in scripts, line);
+  }
+}
+
+/** Runs the lines of a shell block, stopping at the first that fails, in a network namespace of their own. */
+function inNamespace(bench: Bench, block: Block): Promise<Ended> {
+  const stack = { ...config(), name: 'readme' };
+  const tap = { type: 'tap', name: 'tap0' };
+  bench.file('stack.json', { ...stack, name: 'default' });
+  bench.file('lan.json', { interfaces: { eth0: { device: tap, addresses: ['192.168.7.9/24'] } } } as never);
+  bench.file('user.json', { interfaces: { eth0: { device: tap, addresses: ['10.0.0.2/24'] } } } as never);
+  const before = ['set -e', 'ip link set lo up', ...(block.words.includes('eth0') ? ['ip link add eth0 type veth peer name lan0', 'ip link set eth0 up'] : [])];
+  // The unprivileged user of one recipe has a folder of its own for its control socket.
+  const env = { ...process.env, PATH: `${bench.folder}/bin:${process.env['PATH']}`, ANYSTACK_CONTROL_DIR: join(bench.folder, 'control') };
+  const after = ['kill $(jobs -p) 2>/dev/null || true', 'wait'];
+  chmodSync(bench.folder, 0o755);
+  const script = [...before, block.text, ...after].join('\n').replace('setpriv ', 'ANYSTACK_CONTROL_DIR= XDG_RUNTIME_DIR= setpriv ');
+  return ended(spawn('unshare', ['--net', 'bash', '-c', script], { cwd: bench.folder, env, stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+/** What `npm start` says once it is built, until it serves. */
+async function demo(bench: Bench): Promise<string[]> {
+  const child: ChildProcess = bench.spawn(['demo', '--serve']);
+  let text = '';
+  const over = ended(child);
+  await new Promise<void>((done) => {
+    child.on('exit', () => done());
+    child.stdout?.on('data', (octets) => {
+      text += String(octets);
+      if (text.includes('Ctrl-C ends')) done();
+    });
+  });
+  child.kill('SIGINT');
+  await over;
+  return text.trimEnd().split('\n');
+}
