@@ -30,6 +30,8 @@ export const drops = {
   EthernetBadSource: info('The source address is a group address (IEEE 802.3 §3.2.3).', FORGED),
   VlanTruncated: info('Shorter than a VLAN tag.', FORGED),
   VlanUnknown: info('Tagged for a VLAN that no interface has.', 'Add a VLAN interface, or correct the switch port.'),
+  BridgeSamePort: info('A bridge got it by the port its destination is behind.', NONE),
+  BridgeLoop: info("A frame with the bridge's own address as source came back by a port.", 'Find the loop in the cables; there is no spanning tree.'),
   ArpTruncated: info('Shorter than an ARP packet for IPv4 over Ethernet.', FORGED),
   ArpMalformed: info('Hardware or protocol type or length is not Ethernet and IPv4, or the opcode is unknown.', FORGED),
   ArpBadSender: info('The sender address is a group address, or not the frame sender.', FORGED),

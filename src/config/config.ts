@@ -1,9 +1,10 @@
-import type { Device, DeviceSpec } from '../hyper/hypercalls.js';
-import { type ProfileName, profiles } from '../net/profiles.js';
 import type { NeighborSpec } from '../api/neigh.js';
 import type { RouteSpec } from '../api/route.js';
+import type { Device, DeviceSpec } from '../hyper/hypercalls.js';
+import { type ProfileName, profiles } from '../net/profiles.js';
 import type { DnsConfig } from '../services/dns/names.js';
 import type { ServiceSpecs } from '../services/services.js';
+import type { BridgeConfig, VlanConfig } from './carriers.js';
 import { deviceSchema } from './devices.js';
 import type { FilterConfig } from './filter.js';
 import type { RouterConfig } from './router.js';
@@ -32,7 +33,11 @@ export interface Config {
 /** One interface. Its name is its key. */
 export interface InterfaceConfig {
   /** What carries its packets. In a program also a Device itself. */
-  readonly device: DeviceSpec | Device;
+  readonly device?: DeviceSpec | Device;
+  /** In the place of a device: one VLAN of another interface. */
+  readonly vlan?: VlanConfig;
+  /** In the place of a device: a bridge of others. */
+  readonly bridge?: BridgeConfig;
   /** '10.0.0.2/24' and so on. 'auto': IPv6 addresses of the prefixes that routers advertise, and by DHCPv6 where they say so. */
   readonly addresses?: readonly string[];
   /** Default: the device's. */

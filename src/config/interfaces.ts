@@ -2,8 +2,8 @@ import { Addr } from '../api/addr.js';
 import { interfaceNamed, Link } from '../api/link.js';
 import { type Prefix, parsePrefix } from '../base/address.js';
 import type { DeviceSpec } from '../hyper/hypercalls.js';
+import { carrierOf, carrierSchemas, checkCarriers, groundUp, openCarrier, standsOnAny } from './carriers.js';
 import type { Config, InterfaceConfig } from './config.js';
-import { deviceRef } from './devices.js';
 import { placeOf, type Schema, wrong } from './schema.js';
 import { orThere, reversed, type Section, type Step, type Target } from './section.js';
 
@@ -18,7 +18,7 @@ const schema: Schema = {
   additionalProperties: {
     type: 'object',
     properties: {
-      device: deviceRef,
+      ...carrierSchemas,
       addresses: {
         type: 'array',
         items: { type: 'string' },
@@ -33,7 +33,6 @@ const schema: Schema = {
       },
       up: { type: 'boolean', description: 'Default true.' },
     },
-    required: ['device'],
     additionalProperties: false,
   },
 };
@@ -42,7 +41,9 @@ const schema: Schema = {
 export const interfaces: Section<'interfaces'> = {
   key: 'interfaces',
   schema,
-  check({ interfaces: all = {} }) {
+  check(config) {
+    const { interfaces: all = {} } = config;
+    checkCarriers(config);
     for (const [name, { addresses = [] }] of Object.entries(all)) {
       const seen = new Set<string>();
       for (const [i, text] of addresses.entries()) {
@@ -61,7 +62,7 @@ export const interfaces: Section<'interfaces'> = {
     const old = placed(before);
     const now = placed(after);
     const fresh = replaced(before, after);
-    const remove = [...old.values()].flatMap((a) => {
+    const remove = [...old.values()].reverse().flatMap((a) => {
       const b = fresh.has(a.name) ? undefined : now.get(a.name);
       const steps = addressing(a, b).map(reversed);
       return fresh.has(a.name) ? [...settings(a).map(reversed), ...steps, reversed(opening(a))] : steps;
@@ -78,23 +79,26 @@ export const interfaces: Section<'interfaces'> = {
 export function replaced(before: Config, after: Config): ReadonlySet<string> {
   const old = placed(before);
   const now = placed(after);
-  return new Set(
-    [...old.keys(), ...now.keys()].filter(
-      (name) => !old.has(name) || !now.has(name) || !sameDevice(old.get(name) as Placed, now.get(name) as Placed),
-    ),
-  );
+  const fresh = new Set<string>();
+  for (const name of [...old.keys(), ...now.keys()]) {
+    const [a, b] = [old.get(name), now.get(name)];
+    if (a === undefined || b === undefined || !sameCarrier(a, b) || standsOnAny(b, fresh)) fresh.add(name);
+  }
+  return fresh;
 }
 
 interface Placed extends InterfaceConfig {
   readonly name: string;
 }
 
-const placed = ({ interfaces: all = {} }: Config): Map<string, Placed> =>
-  new Map(Object.entries(all).map(([name, iface]) => [name, { name, ...iface }]));
+/** By name, what an interface stands on before it. */
+const placed = (config: Config): Map<string, Placed> =>
+  new Map(groundUp(config).map((name) => [name, { name, ...(config.interfaces as Readonly<Record<string, InterfaceConfig>>)[name] }]));
 
-function sameDevice(a: Placed, b: Placed): boolean {
-  if ((a.vrf ?? 0) !== (b.vrf ?? 0)) return false;
-  const [x, y] = [a.device as DeviceSpec, b.device as DeviceSpec];
+function sameCarrier(a: Placed, b: Placed): boolean {
+  const made = ({ vrf = 0, vlan, bridge }: Placed): string => JSON.stringify([vrf, vlan, bridge]);
+  if (made(a) !== made(b)) return false;
+  const [x, y] = [(a.device ?? {}) as DeviceSpec, (b.device ?? {}) as DeviceSpec];
   const keys = new Set([...Object.keys(x), ...Object.keys(y)]);
   return [...keys].every((key) => x[key] === y[key] || (!isObjectOf(x[key]) && JSON.stringify(x[key]) === JSON.stringify(y[key])));
 }
@@ -103,10 +107,11 @@ function sameDevice(a: Placed, b: Placed): boolean {
 const isObjectOf = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && ![Object.prototype, Array.prototype].includes(Object.getPrototypeOf(value));
 
-function opening({ name, device, vrf = 0 }: Placed): Step {
+function opening(iface: Placed): Step {
+  const { name } = iface;
   return {
-    place: `${placeOf('interfaces', name)}.device`,
-    run: ({ core }) => core.v6.setAutoconf(core.addInterface(name, core.hyper.open(device as DeviceSpec), vrf), false),
+    place: `${placeOf('interfaces', name)}.${carrierOf(iface)}`,
+    run: ({ core }) => core.v6.setAutoconf(openCarrier(core, name, iface), false),
     undo: ({ core }) => core.removeInterface(interfaceNamed(core, name, 'link del')),
   };
 }

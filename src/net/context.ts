@@ -3,7 +3,7 @@ import { Drop } from '../base/drops.js';
 import { BIG_SLOT, CHUNK, copyDescriptor, HEADROOM, type Packet, PacketPool, SMALL_SLOT } from '../base/packet.js';
 import { copyOctets } from '../base/page.js';
 import { Prng } from '../base/prng.js';
-import { Slab } from '../base/slab.js';
+import { Slab, type Slot } from '../base/slab.js';
 import type { Micros } from '../base/time.js';
 import { TimerWheel } from '../base/timer-wheel.js';
 import type { Hypercalls } from '../hyper/hypercalls.js';
@@ -187,5 +187,6 @@ function moveTo(copy: Packet, packet: Packet, shift: number, start: number, leng
   if (copy.network >= 0) copy.network += shift;
   if (copy.transport >= 0) copy.transport += shift;
   copy.csumStart += shift;
+  for (let i = 0; i < packet.pieces; i++) copy.gather(packet.pieceSlot[i] as Slot, packet.pieceStart[i] as number, packet.pieceLength[i] as number);
   packet.release();
 }

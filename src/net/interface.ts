@@ -8,7 +8,9 @@ import type { Micros } from '../base/time.js';
 import { type Device, Offload } from '../hyper/hypercalls.js';
 import { finishChecksum, segmentLength, segments, writeSegment } from '../wire/segment.js';
 import type { Context } from './context.js';
+import type { FrameTap } from './link/link.js';
 import type { NeighborTable } from './link/neighbor.js';
+import type { StackedDevice } from './stacked/stacked-device.js';
 
 /** Frames queued before a flush happens by itself: bounds what a long ingress phase pins. */
 const FLUSH_AT = 128;
@@ -80,6 +82,10 @@ export class Interface {
   neighbors: NeighborTable | null = null;
   /** Joined groups; null while there are none. */
   groups: Groups | null = null;
+  /** The device, when it is made of other interfaces: what is sent goes on at once. */
+  stacked: StackedDevice | null = null;
+  /** The bridge it is a port of: sees its frames first. */
+  master: FrameTap | null = null;
   /** Why the device is gone. */
   error: NetError | null = null;
   /** Called when carrier, device or MTU change: routes and sockets must know. */
@@ -181,6 +187,10 @@ export class Interface {
   }
 
   private enqueue(packet: Packet): void {
+    if (this.stacked !== null) {
+      this.descend(packet, this.stacked);
+      return;
+    }
     if (this.queued >= this.ctx.sysctl.v['anystack.txqueuelen']) {
       this.txDropped++;
       this.ctx.drop(packet, Drop.DeviceQueueFull);
@@ -193,6 +203,14 @@ export class Interface {
     this.queue[this.queued++] = packet;
     if (this.queued >= FLUSH_AT) this.flush();
     else this.ctx.soon();
+  }
+
+  private descend(packet: Packet, device: StackedDevice): void {
+    this.txPackets++;
+    this.txOctets += packet.length;
+    if (this.ctx.observer.tx !== null) this.ctx.observer.tx(this, packet);
+    if (this.ctx.observer.sent !== null) this.ctx.observer.sent(this, packet);
+    device.output(packet);
   }
 
   /** Hands the queue to the device; what it does not take waits for `writable`. */

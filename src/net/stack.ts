@@ -16,19 +16,21 @@ import { Loopback } from './ip/loopback.js';
 import { Multicast } from './ip/multicast.js';
 import type { PathMtu } from './ip/path-mtu.js';
 import { Reassembly } from './ip/reassembly.js';
+import { Ipsec } from './ipsec/ipsec.js';
 import { Forward4 } from './ipv4/forward.js';
 import { fragmentFormat4 } from './ipv4/fragments.js';
 import { Icmp4 } from './ipv4/icmp.js';
 import { Igmp } from './ipv4/igmp.js';
 import { Ipv4 } from './ipv4/ipv4.js';
 import { Output4 } from './ipv4/output.js';
-import { Ipsec } from './ipsec/ipsec.js';
 import { Family6 } from './ipv6/family.js';
 import { Arp } from './link/arp.js';
 import { Demux, Ethernet, IpLink } from './link/link.js';
 import { type Neighbor, NeighborTable } from './link/neighbor.js';
 import { Packets } from './raw/packets.js';
 import { Raw } from './raw/raw.js';
+import { StackedDevice } from './stacked/stacked-device.js';
+import { Stacking } from './stacked/stacking.js';
 import type { Sysctl } from './sysctl.js';
 import { Tcp } from './tcp/tcp.js';
 import { componentOf } from './timer-kind.js';
@@ -74,6 +76,8 @@ export class Stack {
   readonly filter: Filter;
   readonly ipsec: Ipsec;
   readonly reassembly4: Reassembly;
+  /** VLANs, bridges, tunnels. */
+  readonly stacking: Stacking;
   state: 'running' | 'failed' | 'closed' = 'running';
   private readonly events: StackEvents;
   private readonly batch: Packet[] = [];
@@ -119,10 +123,12 @@ export class Stack {
     this.filter = new Filter(ctx, this.ip, {
       reassembly4: this.reassembly4,
       route4: (iface, packet) => this.ipv4.route(iface, packet),
-      unreachable: (packet, port) => (packet.family === 6 ? this.v6.icmp.unreachable(packet, port ? 4 : 1, 0) : this.icmp4.unreachable(packet, rejectCode4(port), 0)),
+      unreachable: (packet, port) =>
+        packet.family === 6 ? this.v6.icmp.unreachable(packet, port ? 4 : 1, 0) : this.icmp4.unreachable(packet, rejectCode4(port), 0),
       reset: (packet) => this.tcp.reject(packet),
     });
     this.ipsec = new Ipsec(ctx, this.ip, this.demux, () => ({ v4: this.icmp4, v6: null }));
+    this.stacking = new Stacking(ctx, demux, this.interfaces, (name, device, vrf) => this.addInterface(name, device, vrf));
     this.addresses.add(lo, { address: v4(0x7f000001), length: 8 }, 'loopback');
     hyper.attach(() => this.poll());
   }
@@ -249,6 +255,8 @@ export class Stack {
   /** Gives an interface whose device died a new one. */
   startDevice(iface: Interface, device: Device): void {
     iface.device = device;
+    iface.stacked = device instanceof StackedDevice ? device : null;
+    if (iface.stacked !== null) iface.stacked.iface = iface;
     iface.error = null;
     const changed = (): void => {
       this.ctx.touch();
@@ -256,6 +264,7 @@ export class Stack {
       this.v6.linkChanged(iface);
       if (iface.running) this.igmp.reports.announce(iface);
       this.events.link(iface);
+      this.stacking.changed(iface);
       this.hyper.soon();
     };
     device.start({
@@ -269,7 +278,7 @@ export class Stack {
       failed: (error) => {
         iface.error = error;
         iface.purge();
-        iface.device = null;
+        iface.device = iface.stacked = null;
         device.close();
         this.tcp.interfaceDied(iface, error);
         this.udp.interfaceDied(iface, error);
@@ -285,8 +294,9 @@ export class Stack {
     this.ip.routes.remove((r) => r.index === iface.index);
     iface.neighbors?.flush(true);
     iface.purge();
+    this.stacking.gone(iface);
     iface.device?.close();
-    iface.device = null;
+    iface.device = iface.stacked = null;
     this.igmp.reports.forget(iface);
     this.v6.mld.reports.forget(iface);
     this.multicast.forget(iface);

@@ -39,7 +39,9 @@ export function inMemory(): Place {
     name: 'demo-peer',
     interfaces: { eth0: { device: cable[1], addresses: [`${near}1/24`] }, eth1: { device: bad[1], addresses: [`${far}1/24`] } },
   });
-  const made = measured(() => stackOn(cable[0], { type: 'faults', seed: 2, tx: { loss: LOSS }, rx: { loss: LOSS }, of: { type: 'memory', device: bad[0] } }, near, far));
+  const made = measured(() =>
+    stackOn(cable[0], { type: 'faults', seed: 2, tx: { loss: LOSS }, rx: { loss: LOSS }, of: { type: 'memory', device: bad[0] } }, near, far),
+  );
   const close = async (): Promise<void> => {
     await other.close();
     await made.stack.close();
@@ -47,7 +49,7 @@ export function inMemory(): Place {
   return { ...made, peer: new StackPeer(other), address: `${near}2`, lossy: `${far}2`, close };
 }
 
-type DeviceConfig = NonNullable<Config['interfaces']>[string]['device'];
+type DeviceConfig = NonNullable<NonNullable<Config['interfaces']>[string]['device']>;
 
 function stackOn(good: DeviceConfig, bad: DeviceConfig, near: string, far: string): AnyStack {
   return createStack({

@@ -19,6 +19,11 @@ export interface FrameTap {
   frame(iface: Interface, packet: Packet): boolean;
 }
 
+/** Takes frames with a tag, head at the first octet. */
+export interface TaggedInput {
+  input(packet: Packet): void;
+}
+
 /** What links hand frames to. Filled in by the stack. */
 export class Demux {
   ipv4: NetworkInput | null = null;
@@ -26,8 +31,8 @@ export class Demux {
   arp: Arp | null = null;
   /** Sees every frame first; null when nobody listens. */
   tap: FrameTap | null = null;
-  /** The interface for a tag on `iface`, or null. */
-  vlan: ((iface: Interface, vid: number) => Interface | null) | null = null;
+  /** Who takes the frames of a VLAN on `iface`, or null. Null while there are no VLANs. */
+  vlan: ((iface: Interface, vid: number) => TaggedInput | null) | null = null;
 }
 
 /** Ethernet II with 802.1Q tags. */
@@ -50,6 +55,9 @@ export class Ethernet implements Link {
     }
     packet.link = at;
     if (this.demux.tap?.frame(iface, packet)) return;
+    if (iface.master?.frame(iface, packet)) return;
+    let type = ethernet.type(view, at);
+    if (type === ethernet.EtherType.Vlan && this.tagged(iface, packet)) return;
     if (ethernet.destinationHigh(view, at) !== iface.macHigh || ethernet.destinationLow(view, at) !== iface.macLow) {
       if (!ethernet.isGroup(view, at)) {
         this.ctx.drop(packet, Drop.EthernetOtherHost);
@@ -58,29 +66,38 @@ export class Ethernet implements Link {
       packet.flags |= ethernet.isBroadcast(view, at) ? PacketFlag.LinkBroadcast : PacketFlag.LinkMulticast;
     }
     packet.head = at + ethernet.HEADER_LEN;
-    const type = ethernet.type(view, at);
-    if (type === ethernet.EtherType.Vlan) this.tagged(iface, packet);
-    else this.dispatch(iface, packet, type);
+    if (type === ethernet.EtherType.Vlan) {
+      type = this.untag(packet);
+      if (type < 0) return;
+    }
+    this.dispatch(iface, packet, type);
   }
 
-  private tagged(iface: Interface, packet: Packet): void {
-    const reason = vlan.check(packet.view, packet.head, packet.tail);
+  /** True when the frame's VLAN has an interface, which has taken it, or when it was dropped. */
+  private tagged(iface: Interface, packet: Packet): boolean {
+    const at = packet.head + ethernet.HEADER_LEN;
+    const reason = vlan.check(packet.view, at, packet.tail);
     if (reason !== 0) {
       this.ctx.drop(packet, reason);
-      return;
+      return true;
     }
-    packet.vlan = vlan.tci(packet.view, packet.head);
-    const vid = vlan.vid(packet.view, packet.head);
-    const type = vlan.type(packet.view, packet.head);
+    const target = this.demux.vlan?.(iface, vlan.vid(packet.view, at)) ?? null;
+    if (target === null) return false;
+    target.input(packet);
+    return true;
+  }
+
+  /** Passes the tag at head and answers the EtherType behind it. −1: of a VLAN that nobody has; it was dropped. */
+  private untag(packet: Packet): number {
+    const { view, head } = packet;
     // A priority tag (vid 0) belongs to the untagged interface (IEEE 802.1Q §6.9.1).
-    const target = vid === 0 ? iface : (this.demux.vlan?.(iface, vid) ?? null);
-    if (target === null) {
+    if (vlan.vid(view, head) !== 0) {
       this.ctx.drop(packet, Drop.VlanUnknown);
-      return;
+      return -1;
     }
-    packet.inIndex = target.index;
+    packet.vlan = vlan.tci(view, head);
     packet.head += vlan.TAG_LEN;
-    this.dispatch(target, packet, type);
+    return vlan.type(view, head);
   }
 
   private dispatch(iface: Interface, packet: Packet, type: number): void {

@@ -1,0 +1,65 @@
+import { NetError } from '../../base/errors.js';
+import type { Context } from '../context.js';
+import type { Interface } from '../interface.js';
+import type { Interfaces } from '../interfaces.js';
+import type { Demux } from '../link/link.js';
+import { BridgeDevice, PORTS_MAX } from './bridge.js';
+import type { StackedDevice } from './stacked-device.js';
+import { VlanDevice } from './vlan.js';
+
+/** VLAN identifiers; 0 and 4095 are none (IEEE 802.1Q §9.6). */
+const VIDS = 4_096;
+
+/** The interfaces of one stack that stand on others: makes them, and tells them what happens below. */
+export class Stacking {
+  private readonly ctx: Context;
+  private readonly demux: Demux;
+  private readonly interfaces: Interfaces;
+  private readonly add: (name: string, device: StackedDevice, vrf: number) => Interface;
+  private readonly vlans = new Map<number, VlanDevice>();
+
+  /** `add` puts a device under a new interface: Stack.addInterface. */
+  constructor(ctx: Context, demux: Demux, interfaces: Interfaces, add: (name: string, device: StackedDevice, vrf: number) => Interface) {
+    this.ctx = ctx;
+    this.demux = demux;
+    this.interfaces = interfaces;
+    this.add = add;
+  }
+
+  /** VLAN `vid` of `parent` as an interface. NetError EEXIST when it has one, EINVAL for a parent without Ethernet or a bad identifier. */
+  vlan(name: string, parent: Interface, vid: number, vrf = parent.vrf): Interface {
+    if (parent.medium !== 'ethernet') throw new NetError('EINVAL', 'vlan', parent.name, undefined, 'a VLAN needs an Ethernet interface below');
+    if (!Number.isInteger(vid) || vid < 1 || vid > VIDS - 2)
+      throw new NetError('EINVAL', 'vlan', name, undefined, `a VLAN identifier is in [1, ${VIDS - 2}]`);
+    const key = parent.index * VIDS + vid;
+    if (this.vlans.has(key)) throw new NetError('EEXIST', 'vlan', name, undefined, `${parent.name} has an interface for VLAN ${vid}`);
+    const device = new VlanDevice(parent, vid);
+    const iface = this.add(name, device, vrf);
+    this.vlans.set(key, device);
+    this.demux.vlan = (on, id) => this.vlans.get(on.index * VIDS + id) ?? null;
+    return iface;
+  }
+
+  /** A bridge of Ethernet interfaces. NetError EINVAL for none, too many or other media, EBUSY when one is in a bridge. */
+  bridge(name: string, ports: readonly Interface[], vrf = 0): Interface {
+    if (ports.length === 0 || ports.length > PORTS_MAX)
+      throw new NetError('EINVAL', 'bridge', name, undefined, `a bridge has 1 to ${PORTS_MAX} ports`);
+    for (const port of ports) {
+      if (port.medium !== 'ethernet') throw new NetError('EINVAL', 'bridge', port.name, undefined, 'a port is an Ethernet interface');
+      if (port.master !== null) throw new NetError('EBUSY', 'bridge', port.name, undefined, 'it is a port of another bridge');
+    }
+    return this.add(name, new BridgeDevice(this.ctx, ports), vrf);
+  }
+
+  /** Carrier, MTU or device of an interface have changed. */
+  changed(lower: Interface): void {
+    for (const { stacked } of this.interfaces) if (stacked?.standsOn(lower)) stacked.lowerChanged(lower);
+  }
+
+  /** An interface goes away: what stands on it loses its ground, and what it stood on is free. */
+  gone(iface: Interface): void {
+    for (const { stacked } of this.interfaces) if (stacked?.standsOn(iface)) stacked.lowerGone(iface);
+    for (const [key, device] of this.vlans) if (device.iface === iface) this.vlans.delete(key);
+    if (this.vlans.size === 0) this.demux.vlan = null;
+  }
+}
