@@ -121,10 +121,10 @@ describe('VLAN interfaces by configuration', () => {
     one.reload({ interfaces: { eth0: { device: a } } });
     assert.equal(one.core.interfaces.named('eth0.10'), null);
     for (const [interfaces, sentence] of [
-      [{ v: { vlan: { parent: 'eth9', id: 1 } } }, /^interfaces\.v\.vlan names 'eth9', which is no interface/],
-      [{ v: { vlan: { parent: 'v', id: 1 } } }, /^interfaces\.v stands on itself/],
-      [{ v: { device: { type: 'udp' }, bridge: { ports: ['v'] } } }, /^interfaces\.v has both 'device' and 'bridge'/],
-      [{ v: {} }, /^interfaces\.v has no 'device'/],
+      [{ v: { vlan: { parent: 'eth9', id: 1 } } }, /interfaces\.v\.vlan names 'eth9', which is no interface/],
+      [{ v: { vlan: { parent: 'v', id: 1 } } }, /interfaces\.v stands on itself/],
+      [{ v: { device: { type: 'udp' }, bridge: { ports: ['v'] } } }, /interfaces\.v has both 'device' and 'bridge'/],
+      [{ v: {} }, /interfaces\.v has no 'device'/],
     ] as const) {
       assert.throws(() => one.reload({ interfaces: interfaces as never }), sentence);
     }
