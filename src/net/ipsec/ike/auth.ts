@@ -20,6 +20,7 @@ import {
   readConfig,
   readId,
 } from '../../../wire/ike-payload.js';
+import { certificateRequest } from './certificate.js';
 import { ChildSa, type ChildTerms } from './child-sa.js';
 import { type Auth, type Connection, readIdentity, sameIdentity } from './connection.js';
 import { acceptChild, agreedChild, type ChildStart, childOffer } from './create-child.js';
@@ -147,10 +148,11 @@ export function startAuth(x: Exchanges, sa: IkeSa): void {
   const child = config === undefined ? null : childOffer(x, sa, config, null, false);
   prove(x, sa, id, (certificates, auth) => {
     const { remoteId, remoteAuth } = connection;
+    const wanted = certificateRequest(x.crypto, [remoteAuth]);
     const parts: Part[] = [
       { type: PayloadType.IdI, body: id },
       ...certificates,
-      ...(remoteAuth.method === 'pubkey' ? [{ type: PayloadType.CertReq, body: Uint8Array.of(CertEncoding.X509) }] : []),
+      ...(wanted === null ? [] : [{ type: PayloadType.CertReq, body: wanted }]),
       ...(remoteId === null ? [] : [{ type: PayloadType.IdR, body: putId(remoteId.type, remoteId.data) }]),
       auth,
       ...(connection.unique ? [notifyPart(NotifyType.InitialContact)] : []),

@@ -231,7 +231,7 @@ export class IkeSa {
   // Receiving
 
   /** A datagram for this SA. */
-  receive(header: Header, bytes: Uint8Array, address: Address, port: number): void {
+  receive(header: Header, bytes: Uint8Array, localPort: number, address: Address, port: number): void {
     const response = (header.flags & Flag.Response) !== 0;
     if (response) {
       if (this.flight === null || header.id !== this.flight.id || header.exchange !== this.flight.request.exchange) {
@@ -249,8 +249,11 @@ export class IkeSa {
     }
     const payloads = this.open(header, bytes, response);
     if (payloads === null) return;
-    // RFC 7296 §2.23: a NAT may map the peer anew at any time; who is authentic is followed.
-    if (this.natRemote && header.exchange !== Exchange.SaInit) this.move(address, port);
+    if (header.exchange !== Exchange.SaInit) {
+      // RFC 7296 §2.23: the initiator goes on at the other port when it sees a NAT, and a NAT may map it anew at any time; who is authentic is followed.
+      this.localPort = localPort;
+      if (this.natRemote || address.equals(this.remote)) this.move(address, port);
+    }
     this.dispatch(header, payloads, response);
   }
 
@@ -261,6 +264,7 @@ export class IkeSa {
     this.remotePort = port;
     for (const { inbound, outbound } of this.children) {
       inbound.source.copy(address);
+      if (inbound.remotePort === 0) continue;
       inbound.remotePort = port;
       outbound.destination.copy(address);
       outbound.remotePort = port;

@@ -172,7 +172,7 @@ export class Ike {
       this.drop(Drop.IkeUnknownSa);
       return;
     }
-    sa.receive(header, bytes, remote, remotePort);
+    sa.receive(header, bytes, localPort, remote, remotePort);
   }
 
   /** The first message of an IKE SA to be. RFC 7296 §2.6: little is spent on it before its address is known to be real. */
@@ -188,7 +188,7 @@ export class Ike {
     const key = `${keyOf(header.spiI)} ${formatAddress(remote)} ${remotePort}`;
     const known = this.halfOpen.get(key);
     if (known !== undefined) {
-      known.receive(header, bytes, remote, remotePort);
+      known.receive(header, bytes, localPort, remote, remotePort);
       return;
     }
     const candidates = this.candidates(local, remote);
@@ -333,7 +333,7 @@ export class Ike {
     const child = this.list()
       .flatMap((ike) => ike.children)
       .find((c) => c.inbound === sa);
-    if (child !== undefined && child.ike.natRemote) child.ike.move(address, port);
+    if (child?.ike.natRemote === true) child.ike.move(address, port);
   }
 
   /** An address of the connection's pool for a peer; the same one as before when it is free. */
@@ -341,7 +341,7 @@ export class Ike {
     for (const address of sa.connection.pool) {
       const key = formatAddress(address);
       const holder = this.leases.get(key);
-      if (holder !== undefined && holder.alive && holder !== sa) continue;
+      if (holder?.alive === true && holder !== sa) continue;
       this.leases.set(key, sa);
       return address;
     }

@@ -4,6 +4,7 @@ import { Drop } from '../../../base/drops.js';
 import { Exchange, NotifyType, type Part, type Payload, PayloadType } from '../../../wire/ike.js';
 import { addressOctets, join, putKe, readKe, soundNonce } from '../../../wire/ike-payload.js';
 import { type Proposal, putProposals, readProposals, SaProtocol } from '../../../wire/ike-sa.js';
+import { certificateRequest } from './certificate.js';
 import type { Exchanges } from './exchanges.js';
 import { errorOf, find, type IkeSa, NAT_PORT, notifies, notifyPart } from './ike-sa.js';
 import { firstSeed, ikeKeys } from './keys.js';
@@ -198,6 +199,10 @@ export function answerInit(x: Exchanges, sa: IkeSa, payloads: readonly Payload[]
   sa.nonceR = x.random(NONCE_OCTETS);
   learn(x, sa, payloads, new Uint8Array(8)); // the request had none of ours yet
   const suite: IkeSuite = { suite: choice.suite, prf: choice.prf, group };
+  const wanted = certificateRequest(
+    x.crypto,
+    x.ike.candidates(sa.local, sa.remote).map((c) => c.remoteAuth),
+  );
   x.keyPair(sa, group, (own, secret) => {
     x.derive(sa, group, secret, core.ke.value, (shared) => {
       establishKeys(x, sa, suite, shared);
@@ -206,6 +211,7 @@ export function answerInit(x: Exchanges, sa: IkeSa, payloads: readonly Payload[]
         { type: PayloadType.Sa, body: putProposals([choice.proposal]) },
         { type: PayloadType.Ke, body: putKe(group.id, own) },
         { type: PayloadType.Nonce, body: sa.nonceR },
+        ...(wanted === null ? [] : [{ type: PayloadType.CertReq, body: wanted }]),
         ...common(x, sa),
       ]);
     });
