@@ -19,6 +19,18 @@ export const entryPoints: readonly string[] = [
   'scripts/specs.ts',
   'scripts/size.ts',
   'bench/main.ts',
+  // what bench/main runs by name
+  'bench/micro/checksum.ts',
+  'bench/micro/fib.ts',
+  'bench/micro/segment.ts',
+  'bench/micro/siphash.ts',
+  'bench/micro/wire.ts',
+  'bench/packet/forward.ts',
+  'bench/packet/memory.ts',
+  'bench/wire/device.ts',
+  'bench/wire/tcp.ts',
+  'scripts/conformance.ts',
+  'scripts/soak.ts',
 ];
 
 /** Drop reasons that no test mentions yet. */

@@ -4,7 +4,7 @@
  */
 import { install } from './api/install.js';
 import { ConfigError } from './base/errors.js';
-import { readConfig } from './cli/config-file.js';
+import { readConfig } from './config/file.js';
 import { createStack } from './index.js';
 
 const file = process.env['ANYSTACK_CONFIG'];

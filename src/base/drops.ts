@@ -13,6 +13,7 @@ const info = (cause: string, remedy: string): DropInfo => ({ cause, remedy });
 const FORGED = 'Broken or forged by the sender; capture the interface to see by whom.';
 const NONE = 'Nothing: this is the protocol at work.';
 
+/** All reasons, by name. */
 export const drops = {
   // Devices and links
   NoBuffer: info('No free packet or slot was left.', 'Raise anystack.packets_max, or find who holds packets with nstat.'),
@@ -23,7 +24,6 @@ export const drops = {
   ),
   DeviceOversize: info('The frame is longer than the device can carry.', 'Make the MTUs of both ends agree.'),
   SegmentMalformed: info('An offloaded frame whose headers cannot be repeated for its segments.', FORGED),
-  FaultInjected: info('The fault injector lost the packet on purpose.', NONE),
   EthernetTruncated: info('Shorter than an Ethernet header.', FORGED),
   EthernetOtherHost: info('A unicast frame for another station; the interface is not promiscuous.', NONE),
   EthernetUnknownType: info('An EtherType that no component takes.', NONE),
@@ -60,7 +60,6 @@ export const drops = {
   IpMartian: info('An address that must not appear on a wire (RFC 1812 §5.3.7), e.g. loopback.', FORGED),
   IpNotForUs: info('Not for one of our addresses, and forwarding is off.', 'Set net.ipv4.ip_forward or net.ipv6.conf.all.forwarding to forward.'),
   IpNoRoute: info('No route to the destination.', 'anystack route get ADDR explains; add a route.'),
-  IpNoSource: info('No usable source address on the outgoing interface.', 'Give the interface an address of this family.'),
   IpRouteBlackhole: info('The route is of type blackhole.', NONE),
   IpRouteProhibit: info('The route is of type prohibit.', NONE),
   IpRouteUnreachable: info('The route is of type unreachable.', NONE),
@@ -71,7 +70,6 @@ export const drops = {
   IpReversePath: info('The reverse path filter (RFC 3704) found no way back through this interface.', 'Asymmetric routing: set rp_filter to 2 or 0.'),
   IpBroadcastForward: info('A broadcast or multicast that is not forwarded.', NONE),
   IpGroupNotJoined: info('A multicast group nobody here has joined.', NONE),
-  IpProtocolInGroup: info('A protocol that never answers group addresses was sent to one.', FORGED),
   FragmentOverlap: info('Fragments overlap; the whole datagram is refused (RFC 5722, 8200 §4.5).', FORGED),
   FragmentDuplicate: info('Exactly this fragment is held already.', NONE),
   FragmentMalformed: info('A fragment with impossible offset or length.', FORGED),
@@ -134,8 +132,6 @@ export const drops = {
   UdpBadChecksum: info('The UDP checksum is wrong, or zero over IPv6.', 'A broken device on the path.'),
   UdpNoPort: info('No socket is bound to the port; port unreachable was sent if allowed.', 'Start the program, or correct the port.'),
   UdpReceiveBufferFull: info('The socket did not read in time and its buffer was full.', 'Raise SO_RCVBUF or net.core.rmem_default.'),
-  SocketFilter: info('The socket is connected to another peer or bound to another interface.', NONE),
-  RawNoSocket: info('No raw socket takes the protocol.', NONE),
   RawReceiveBufferFull: info('The raw or packet socket did not read in time.', 'Raise SO_RCVBUF.'),
 
   // TCP

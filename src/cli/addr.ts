@@ -22,6 +22,12 @@ function lines(addresses: readonly AddrInfo[]): string[] {
   const names = [...new Set(addresses.map((a) => a.dev))];
   return names.flatMap((dev) => {
     const own = addresses.filter((a) => a.dev === dev);
-    return [`${own[0]?.index}: ${dev}`, ...own.map((a) => `    inet${a.family === 6 ? '6' : ''} ${a.address}/${a.length}${a.state === 'preferred' ? '' : ` ${a.state}`}${a.origin === 'static' ? '' : ` ${a.origin}`}`)];
+    return [
+      `${own[0]?.index}: ${dev}`,
+      ...own.map(
+        (a) =>
+          `    inet${a.family === 6 ? '6' : ''} ${a.address}/${a.length}${a.state === 'preferred' ? '' : ` ${a.state}`}${a.origin === 'static' ? '' : ` ${a.origin}`}`,
+      ),
+    ];
   });
 }

@@ -1,5 +1,5 @@
 import type { OptionValues } from 'commander';
-import { readConfig } from './config-file.js';
+import { readConfig } from '../config/file.js';
 import { print } from './remote.js';
 
 /** `anystack check`: says that a file is right, or where it is wrong. */

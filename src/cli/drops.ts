@@ -1,5 +1,5 @@
 import type { OptionValues } from 'commander';
-import { drops, type DropName } from '../base/drops.js';
+import { type DropName, drops } from '../base/drops.js';
 import { nearest } from '../net/sysctl.js';
 import { UsageError } from './failure.js';
 import { columns, print } from './remote.js';

@@ -14,7 +14,8 @@ interface About {
 /** `anystack exec`: runs a command where the kernel's end of the stack's network is, and exits as it does. */
 export async function run(words: readonly string[], options: OptionValues): Promise<number> {
   const about = (await ask(options, 'about')) as About;
-  if (about.reach === 'memory') throw new UsageError('this stack lives on a network in memory: no command of the host can reach it but through its outer port');
+  if (about.reach === 'memory')
+    throw new UsageError('this stack lives on a network in memory: no command of the host can reach it but through its outer port');
   const inside = about.reach === 'namespace' ? ['nsenter', '--preserve-credentials', '-U', '-n', '-t', String(about.pid), '--', ...words] : words;
   return await spawned(inside);
 }
@@ -24,7 +25,9 @@ function spawned([command, ...rest]: readonly string[]): Promise<number> {
     const child = spawn(command as string, rest, { stdio: 'inherit' });
     // The terminal sends these to both; the command decides.
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
-    child.on('error', (error: NodeJS.ErrnoException) => reject(new UsageError(`${command}: ${error.code === 'ENOENT' ? 'no such command' : error.message}`)));
+    child.on('error', (error: NodeJS.ErrnoException) =>
+      reject(new UsageError(`${command}: ${error.code === 'ENOENT' ? 'no such command' : error.message}`)),
+    );
     child.on('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   });
 }

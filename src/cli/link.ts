@@ -13,7 +13,11 @@ export async function run(words: readonly string[], options: OptionValues): Prom
   const { up, down, mtu, promisc } = keywords(words.slice(named + 1), { up: 'flag', down: 'flag', mtu: 'number', promisc: 'string' }, 'link set');
   if (up && down) throw new UsageError("link set: 'up' or 'down', not both");
   if (promisc !== undefined && promisc !== 'on' && promisc !== 'off') throw new UsageError("link set: 'promisc' is 'on' or 'off'");
-  const change = { ...(up || down ? { up: up === true } : {}), ...(mtu === undefined ? {} : { mtu }), ...(promisc === undefined ? {} : { promiscuous: promisc === 'on' }) };
+  const change = {
+    ...(up || down ? { up: up === true } : {}),
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(promisc === undefined ? {} : { promiscuous: promisc === 'on' }),
+  };
   if (Object.keys(change).length === 0) throw new UsageError("link set needs 'up', 'down', 'mtu N' or 'promisc on|off'");
   await ask(options, 'link.set', name, change);
   return 0;

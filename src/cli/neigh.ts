@@ -17,4 +17,7 @@ export async function run(words: readonly string[], options: OptionValues): Prom
 }
 
 const lines = (neighbors: readonly NeighInfo[]): string[] =>
-  neighbors.map((n) => `${n.to} dev ${n.dev}${n.lladdr === null ? '' : ` lladdr ${n.lladdr}`}${n.router ? ' router' : ''} ${n.state}${n.waiting === 0 ? '' : ` waiting ${n.waiting}`}`);
+  neighbors.map(
+    (n) =>
+      `${n.to} dev ${n.dev}${n.lladdr === null ? '' : ` lladdr ${n.lladdr}`}${n.router ? ' router' : ''} ${n.state}${n.waiting === 0 ? '' : ` waiting ${n.waiting}`}`,
+  );

@@ -28,7 +28,9 @@ export function run([target]: readonly string[], options: OptionValues): Promise
     if (json) say(JSON.stringify(s));
     else {
       say(`--- ${s.target} ping statistics ---`);
-      say(`${s.transmitted} packets transmitted, ${s.received} received, ${Math.round((100 * (s.transmitted - s.received)) / s.transmitted)}% packet loss`);
+      say(
+        `${s.transmitted} packets transmitted, ${s.received} received, ${Math.round((100 * (s.transmitted - s.received)) / s.transmitted)}% packet loss`,
+      );
       if (s.received > 0) say(`rtt min/avg/max = ${s.min.toFixed(3)}/${s.avg.toFixed(3)}/${s.max.toFixed(3)} ms`);
     }
     return s.received > 0 ? 0 : 1;

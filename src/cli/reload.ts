@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { OptionValues } from 'commander';
-import { readConfig } from './config-file.js';
+import { readConfig } from '../config/file.js';
 import { ask } from './remote.js';
 
 /** `anystack reload`: the stack's own file again, or another one in its place. */

@@ -12,7 +12,8 @@ export async function remote<T>(options: OptionValues, use: (client: ControlClie
 }
 
 /** One question. */
-export const ask = (options: OptionValues, method: string, ...params: unknown[]): Promise<unknown> => remote(options, (client) => client.call(method, ...params));
+export const ask = (options: OptionValues, method: string, ...params: unknown[]): Promise<unknown> =>
+  remote(options, (client) => client.call(method, ...params));
 
 /** One question whose answer is printed: as JSON when asked for, else as `lines` puts it. */
 export async function tell<T>(options: OptionValues, lines: (result: T) => readonly string[], method: string, ...params: unknown[]): Promise<number> {
@@ -30,5 +31,10 @@ export function print<T>(options: OptionValues, result: T, lines: (result: T) =>
 export function columns(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
-  return rows.map((row) => row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] as number))).join('  ').trimEnd());
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] as number)))
+      .join('  ')
+      .trimEnd(),
+  );
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import type { OptionValues } from 'commander';
-import { readConfig } from './config-file.js';
+import { readConfig } from '../config/file.js';
 import { UsageError } from './failure.js';
 
 /** `anystack run FILE -- node app.mjs`: an unmodified Node program over a stack of its own, which ends with it. */

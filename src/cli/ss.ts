@@ -1,13 +1,15 @@
 import type { OptionValues } from 'commander';
-import type { SocketInfo } from '../observe/tables.js';
 import type { TcpInfo } from '../net/tcp/info.js';
+import type { SocketInfo } from '../observe/tables.js';
 import { ask, columns, print } from './remote.js';
 
 /** `anystack ss`. */
 export async function run(_words: readonly string[], options: OptionValues): Promise<number> {
   const { tcp, udp, listening, info } = options;
   const all = (await ask(options, 'ss')) as SocketInfo[];
-  const chosen = all.filter((s) => (!tcp && !udp) || (tcp && s.kind === 'tcp') || (udp && s.kind === 'udp')).filter((s) => !listening || s.state === 'LISTEN');
+  const chosen = all
+    .filter((s) => (!tcp && !udp) || (tcp && s.kind === 'tcp') || (udp && s.kind === 'udp'))
+    .filter((s) => !listening || s.state === 'LISTEN');
   print(options, chosen, (sockets) => lines(sockets, info === true));
   return 0;
 }
@@ -15,7 +17,14 @@ export async function run(_words: readonly string[], options: OptionValues): Pro
 function lines(sockets: readonly SocketInfo[], withInfo: boolean): string[] {
   const rows = columns([
     ['Netid', 'State', 'Recv-Q', 'Send-Q', 'Local Address:Port', 'Peer Address:Port'],
-    ...sockets.map((s) => [s.kind, s.state, String(s.receiveQueue), String(s.sendQueue), `${end(s.localAddress, s.localPort)}${s.dev === null ? '' : `%${s.dev}`}`, end(s.remoteAddress, s.remotePort)]),
+    ...sockets.map((s) => [
+      s.kind,
+      s.state,
+      String(s.receiveQueue),
+      String(s.sendQueue),
+      `${end(s.localAddress, s.localPort)}${s.dev === null ? '' : `%${s.dev}`}`,
+      end(s.remoteAddress, s.remotePort),
+    ]),
   ]);
   if (!withInfo) return rows;
   return [rows[0] as string, ...sockets.flatMap((s, i) => [rows[i + 1] as string, ...(s.info === undefined ? [] : [`\t ${details(s.info)}`])])];

@@ -21,7 +21,8 @@ export function run(words: readonly string[], options: OptionValues): Promise<nu
       const answer = value === undefined ? await client.call('sysctl.get', name) : await client.call('sysctl.set', name, value);
       rows.push({ name, value: answer });
       const effect = all.find((row) => row.name === name)?.effect;
-      if (value !== undefined && effect === 'start') process.stderr.write(`anystack: ${name} is felt by the next stack only; set it in the configuration\n`);
+      if (value !== undefined && effect === 'start')
+        process.stderr.write(`anystack: ${name} is felt by the next stack only; set it in the configuration\n`);
     }
     print(options, rows, (list) => list.map(({ name, value }) => `${name} = ${Array.isArray(value) ? value.join(' ') : String(value)}`));
     return 0;

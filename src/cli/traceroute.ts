@@ -16,7 +16,11 @@ export function run([target]: readonly string[], options: OptionValues): Promise
     const event = (given: Record<string, unknown>): void => {
       const h = given as unknown as TraceHop;
       const times = h.times.map((t) => (t === null ? '*' : `${t.toFixed(3)} ms`)).join('  ');
-      process.stdout.write(json ? `${JSON.stringify(h)}\n` : `${String(h.hop).padStart(2)}  ${h.from === null ? '' : `${h.from}  `}${times}${h.error === undefined ? '' : `  ${h.error}`}\n`);
+      process.stdout.write(
+        json
+          ? `${JSON.stringify(h)}\n`
+          : `${String(h.hop).padStart(2)}  ${h.from === null ? '' : `${h.from}  `}${times}${h.error === undefined ? '' : `  ${h.error}`}\n`,
+      );
     };
     const running = client.start('traceroute', [target, asked], { event });
     process.once('SIGINT', () => running.cancel());

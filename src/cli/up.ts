@@ -1,8 +1,8 @@
 import type { OptionValues } from 'commander';
-import { ControlServer } from '../control/server.js';
+import { readConfig } from '../config/file.js';
 import { forwardEvents } from '../control/methods.js';
+import { ControlServer } from '../control/server.js';
 import { createStack } from '../index.js';
-import { readConfig } from './config-file.js';
 
 /** `anystack up`: a stack from a file, until a signal or `down`. */
 export async function run([file]: readonly string[], options: OptionValues): Promise<number> {
@@ -39,7 +39,14 @@ export async function run([file]: readonly string[], options: OptionValues): Pro
       tell({ event: 'refused', file, message: (error as Error).message });
     }
   });
-  tell({ event: 'ready', name: stack.name, pid: process.pid, control: control.path, interfaces: stack.link.show().map((l) => l.name), ms: Math.round(performance.now() - from) });
+  tell({
+    event: 'ready',
+    name: stack.name,
+    pid: process.pid,
+    control: control.path,
+    interfaces: stack.link.show().map((l) => l.name),
+    ms: Math.round(performance.now() - from),
+  });
   hear = tell;
   early.forEach(tell);
   const code = await ended;

@@ -5,7 +5,11 @@ import { UsageError } from './failure.js';
 type Kind = 'string' | 'number' | 'flag';
 
 /** iproute2's grammar: keywords with a value each, in any order. Unknown ones are refused with the nearest. */
-export function keywords<K extends string>(words: readonly string[], known: Readonly<Record<K, Kind>>, verb: string): Partial<Record<K, string & number & boolean>> {
+export function keywords<K extends string>(
+  words: readonly string[],
+  known: Readonly<Record<K, Kind>>,
+  verb: string,
+): Partial<Record<K, string & number & boolean>> {
   const found: Record<string, unknown> = {};
   for (let i = 0; i < words.length; i++) {
     const word = words[i] as string;

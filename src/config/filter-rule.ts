@@ -31,6 +31,7 @@ export interface RuleConfig {
   readonly comment?: string;
 }
 
+/** One chain as a file has it. */
 export interface ChainConfig {
   readonly name: string;
   readonly hook?: HookName;

@@ -1,6 +1,6 @@
-import type { Stack } from '../net/stack.js';
 import type { Chain } from '../net/filter/filter.js';
 import type { Filtering } from '../net/filter/nat.js';
+import type { Stack } from '../net/stack.js';
 import type { Config } from './config.js';
 import { type ChainConfig, makeChain, type Names, ruleSchema } from './filter-rule.js';
 import { replaced } from './interfaces.js';

@@ -1,5 +1,5 @@
-import { parseAddress } from '../base/address.js';
 import { addNeighbor, type NeighborSpec, removeNeighbor } from '../api/neigh.js';
+import { parseAddress } from '../base/address.js';
 import { parseMac } from '../wire/ethernet.js';
 import type { Config } from './config.js';
 import { replaced } from './interfaces.js';

@@ -1,5 +1,5 @@
+import { addRoute, type RouteSpec, removeRoute } from '../api/route.js';
 import { type Address, type Prefix, parseAddress, parsePrefix, samePrefix } from '../base/address.js';
-import { addRoute, removeRoute, type RouteSpec } from '../api/route.js';
 import type { Config } from './config.js';
 import { replaced } from './interfaces.js';
 import { hint, placeOf, wrong } from './schema.js';

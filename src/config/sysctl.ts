@@ -1,10 +1,10 @@
 import type { ConfigError } from '../base/errors.js';
 import { profiles } from '../net/profiles.js';
-import { Sysctl, sysctls, type SysctlName } from '../net/sysctl.js';
+import { Sysctl, type SysctlName, sysctls } from '../net/sysctl.js';
 import type { SysctlEntry } from '../net/sysctl-entry.js';
 import type { Config } from './config.js';
 import { placeOf, type Schema, wrong } from './schema.js';
-import { type Section, type Step, changes } from './section.js';
+import { changes, type Section, type Step } from './section.js';
 
 /** One tunable's schema: numbers, the texts Linux would take, and lists for triples. */
 function schemaOf(entry: SysctlEntry): Schema {

@@ -21,6 +21,7 @@ export function nodeTransform(spec: TransformSpec, mac: MacContext | null): Node
   }
 }
 
+/** One algorithm with its key, on node:crypto. */
 export interface NodeTransform extends Transform {
   seal(batch: CryptoBatch, job: number): void;
   open(batch: CryptoBatch, job: number): boolean;

@@ -120,6 +120,7 @@ const names = [
 
 export type CounterName = (typeof names)[number];
 
+/** All of them, in order of their indices. */
 export const counterNames: readonly CounterName[] = names;
 
 /** Index of a counter: `ctx.counters.values[Counter.IpInReceives]`. */

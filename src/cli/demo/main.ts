@@ -4,8 +4,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { tmpdir, userInfo } from 'node:os';
 import { join, relative } from 'node:path';
 import type { OptionValues } from 'commander';
-import { ControlServer } from '../../control/server.js';
 import { controlDirectory } from '../../control/protocol.js';
+import { ControlServer } from '../../control/server.js';
 import { inMemory, onTap, type Place, type Refusal, refusal } from './place.js';
 import { run as runProgram } from './run.js';
 import { drive } from './steps.js';
@@ -74,7 +74,10 @@ function inNamespace(why: string, listener: Server): Promise<number | null> {
   return new Promise((resolve) => {
     const [node, ...words] = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
     const env = { ...process.env, [INSIDE]: why, ANYSTACK_CONTROL_DIR: controlDirectory() };
-    const child: ChildProcess = spawn('unshare', ['--user', '--map-root-user', '--net', '--', node as string, ...words], { env, stdio: ['inherit', 'inherit', 'pipe', 'ipc'] });
+    const child: ChildProcess = spawn('unshare', ['--user', '--map-root-user', '--net', '--', node as string, ...words], {
+      env,
+      stdio: ['inherit', 'inherit', 'pipe', 'ipc'],
+    });
     let started = false;
     let early = '';
     child.stderr?.on('data', (octets) => {
@@ -144,9 +147,18 @@ function suggestions(reach: Reach, port: number, address: string, controlled: bo
   if (reach === 'host') all.push(`ping -c 3 ${address}`, `curl http://${address}/`);
   if (controlled) {
     if (reach === 'namespace') all.push(`${command} exec --stack demo -- ping -c 3 ${address}`);
-    all.push(`${command} ss -i --stack demo`, `${command} sysctl --stack demo -w net.ipv4.tcp_congestion_control=reno`, `${command} nstat --stack demo`);
+    all.push(
+      `${command} ss -i --stack demo`,
+      `${command} sysctl --stack demo -w net.ipv4.tcp_congestion_control=reno`,
+      `${command} nstat --stack demo`,
+    );
   }
-  return ['', `Serving. Open http://127.0.0.1:${port}/ in a browser, look at ${capture} with wireshark, or try:`, ...all.map((line) => `  ${line}`), 'Ctrl-C ends it and leaves nothing behind.'];
+  return [
+    '',
+    `Serving. Open http://127.0.0.1:${port}/ in a browser, look at ${capture} with wireshark, or try:`,
+    ...all.map((line) => `  ${line}`),
+    'Ctrl-C ends it and leaves nothing behind.',
+  ];
 }
 
 /** One connection from outside to the stack's port 80. */

@@ -40,7 +40,10 @@ export class Checker {
   private static readonly round = Checker.make();
 
   private static make(): Buffer {
-    const lines = Array.from({ length: 95 }, (_, line) => `${Array.from({ length: 72 }, (_, i) => String.fromCharCode(32 + ((line + i) % 95))).join('')}\r\n`);
+    const lines = Array.from(
+      { length: 95 },
+      (_, line) => `${Array.from({ length: 72 }, (_, i) => String.fromCharCode(32 + ((line + i) % 95))).join('')}\r\n`,
+    );
     return Buffer.from(lines.join('').repeat(20), 'latin1');
   }
 
@@ -69,7 +72,7 @@ export function transfer(socket: Duplex & { readonly bytesWritten?: number }, wa
       resolve({ octets, megabytesPerSecond: octets / seconds / 1e6, intact: checker.intact });
     };
     const fill = (): void => {
-      while (!socket.destroyed && socket.write(block)) continue;
+      while (!socket.destroyed && socket.write(block));
     };
     socket.on('error', reject);
     socket.once('connect', () => {

@@ -29,7 +29,9 @@ export class StackPeer implements Peer {
         response.on('data', (chunk: Buffer) => (octets += chunk.length));
         response.on('end', () => resolve({ by: "the second stack's http", status: response.statusCode ?? 0, octets, ms: performance.now() - from }));
       };
-      this.stack.http.get(`http://${address}${path}`, { agent: false, createConnection: () => this.stack.net.connect({ host: address, port: 80 }) }, answered).on('error', reject);
+      this.stack.http
+        .get(`http://${address}${path}`, { agent: false, createConnection: () => this.stack.net.connect({ host: address, port: 80 }) }, answered)
+        .on('error', reject);
     });
   }
 

@@ -65,7 +65,10 @@ function steps(capture: { readonly path: string; frames: number }, kernel: { rat
         const before = count();
         const { megabytesPerSecond, intact } = await peer.bulk(lossy, 'out', BULK_MS);
         const again = count() - before;
-        return { text: `${rate(megabytesPerSecond)} out, ${again.toLocaleString('en')} segments sent again, ${intact ? 'every octet right' : 'OCTETS WRONG'}`, ok: intact && again > 0 };
+        return {
+          text: `${rate(megabytesPerSecond)} out, ${again.toLocaleString('en')} segments sent again, ${intact ? 'every octet right' : 'OCTETS WRONG'}`,
+          ok: intact && again > 0,
+        };
       },
     },
     {

@@ -9,7 +9,11 @@ interface Range {
 }
 
 /** Where two /24 side by side may lie: private (RFC 1918), and rarely anybody's. */
-const candidates: readonly string[] = [...Array.from({ length: 64 }, (_, i) => `10.${77 + i}.0.0/23`), ...Array.from({ length: 100 }, (_, i) => `192.168.${100 + 2 * (i % 75)}.0/23`), '172.30.76.0/23'];
+const candidates: readonly string[] = [
+  ...Array.from({ length: 64 }, (_, i) => `10.${77 + i}.0.0/23`),
+  ...Array.from({ length: 100 }, (_, i) => `192.168.${100 + 2 * (i % 75)}.0/23`),
+  '172.30.76.0/23',
+];
 
 /** The first 24 bits of two neighbouring subnets, '10.77.0.' and '10.77.1.', that overlap no address and no route of the host. */
 export function freeSubnets(taken: readonly string[] = ofHost()): readonly [string, string] {

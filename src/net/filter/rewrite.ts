@@ -17,6 +17,7 @@ export function rewriteSource(packet: Packet, address: Address, port: number): v
   if (port >= 0) packet.sourcePort = port;
 }
 
+/** The same for the destination. */
 export function rewriteDestination(packet: Packet, address: Address, port: number): void {
   rewrite(packet, packet.network, packet.transport, packet.protocol, false, address, port, packet.checksum === Checksum.Partial);
   packet.destination.copy(address);

@@ -8,6 +8,7 @@ import { TrackState } from './connection.js';
 /** Where a base chain hangs, in netfilter's words. */
 export type HookName = 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting';
 
+/** A prefix as a condition. */
 export interface AddressRange {
   readonly address: Address;
   /** In the family's own bits. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../base/errors.js';
-import { checkConfig, type Config } from '../config/config.js';
+import { type Config, checkConfig } from './config.js';
 
 /** Reads and checks a configuration; ConfigError names the file and the place. */
 export function readConfig(file: string): Config {
