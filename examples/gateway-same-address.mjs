@@ -18,18 +18,18 @@ import modbus from 'jsmodbus';
 import mqtt from 'mqtt';
 
 const ports = [1, 2, 3].map((number) => ({ number, cable: memoryLink() }));
-const stackOf = ({ number, cable }) => createStack({ name: `port${number}`, interfaces: { eth0: { device: cable[0], addresses: ['192.168.0.1/24'] } } });
+const stackOn = (device, name, address) => createStack({ name, interfaces: { eth0: { device, addresses: [address] } } });
 
 // The machines: function 3, read holding registers, of a PLC that holds 100 and 101, 200 and 201, 300 and 301.
 const machines = ports.map(({ number, cable }) => {
-  const stack = createStack({ name: `machine${number}`, interfaces: { eth0: { device: cable[1], addresses: ['192.168.0.10/24'] } } });
+  const stack = stackOn(cable[1], `machine${number}`, '192.168.0.10/24');
   const registers = [100 * number, 100 * number + 1].flatMap((value) => [value >> 8, value & 255]);
-  stack.net.createServer((socket) => socket.on('data', (q) => socket.write(Buffer.from([q[0], q[1], 0, 0, 0, 7, q[6], 3, 4, ...registers]))).on('error', () => {})).listen(502);
+  const answer = (q) => Buffer.from([q[0], q[1], 0, 0, 0, 7, q[6], 3, 4, ...registers]);
+  stack.net.createServer((socket) => socket.on('error', () => {}).on('data', (q) => socket.write(answer(q)))).listen(502);
   return stack;
 });
 
-// The broker lives on the gateway's own loopback; its clients reach it by the same stack.
-const office = createStack({ name: 'office' });
+const office = createStack({ name: 'office' }); // the broker lives on its loopback
 const broker = await Aedes.createBroker();
 office.net.createServer(broker.handle).listen(1883);
 const client = new mqtt.MqttClient(() => office.net.connect({ host: '127.0.0.1', port: 1883 }), {});
@@ -45,14 +45,14 @@ async function poll(port) {
   return response.body.valuesAsArray;
 }
 for (const port of ports) {
-  port.stack = stackOf(port);
+  port.open = () => (port.stack = stackOn(port.cable[0], `port${port.number}`, '192.168.0.1/24'));
+  port.open();
   console.log(`port ${port.number}: machine ${port.number} at 192.168.0.10 says ${(await poll(port)).join(', ')}`);
 }
 for (const port of ports) await client.publishAsync(`factory/${port.number}`, JSON.stringify(await poll(port)), { qos: 1 });
-
 const others = Promise.all([ports[0], ports[2]].flatMap((port) => Array.from({ length: 50 }, () => poll(port))));
 await ports[1].stack.close();
-ports[1].stack = stackOf(ports[1]);
+ports[1].open();
 console.log(`port 2: restarted in the middle of polling; ports 1 and 3 lost ${100 - (await others).length || 'nothing'}`);
 console.log(`port 2: machine 2 at 192.168.0.10 says ${(await poll(ports[1])).join(', ')}`);
 await client.endAsync();

@@ -1,11 +1,11 @@
-// A complete hypercall host: all a stack asks of the world. This one lives on setTimeout and can run at another speed than
-// the world's: two stacks believe that a second passes in 50 ms, so a ping each second takes no time.
+// A complete hypercall host: all a stack asks of the world. This one runs at another speed than the world: its two stacks
+// believe that a second passes in 50 ms.
 //
 // Expected output:
 //   ping 10.0.0.2: 3 of 3 answered, by a clock 20 times as fast as yours
 //   the host was asked for: attach, hold, monotonic, open, random, release, soon, wakeAt
-import { createHash, getRandomValues } from 'node:crypto';
-import { createStack, memoryLink } from 'anystack';
+import { getRandomValues } from 'node:crypto';
+import { createStack, memoryLink, NO_CRYPTO } from 'anystack';
 
 const SPEED = 20;
 const asked = new Set();
@@ -15,6 +15,10 @@ function host() {
   let poll = () => {};
   let timer;
   let immediate = null;
+  const next = () => {
+    immediate = null;
+    poll();
+  };
   const members = {
     attach: (given) => (poll = given),
     // Microseconds. Monotonic time stands still while the machine sleeps, boot time does not, wall time may jump.
@@ -27,17 +31,16 @@ function host() {
       const ms = Math.ceil((at - performance.now() * 1_000 * SPEED) / 1_000 / SPEED);
       if (at < Number.POSITIVE_INFINITY) timer = setTimeout(() => poll(), Math.min(Math.max(ms, 0), 2 ** 31 - 1));
     },
-    soon: () => (immediate ??= setImmediate(() => ((immediate = null), poll()))),
+    soon: () => (immediate ??= setImmediate(next)),
     hold: () => {},
     release: () => {},
     open: (spec) => spec.device,
     log: (level, message) => level === 'debug' || level === 'info' || console.log(level, message),
   };
-  const noted = Object.entries(members).map(([name, member]) => [name, (...given) => (asked.add(name), member(...given))]);
+  const noted = Object.entries(members).map(([name, member]) => [name, (...given) => asked.add(name) && member(...given)]);
   return {
     ...Object.fromEntries(noted),
-    // Without algorithms there is no IPsec; everything else works.
-    crypto: { aead: () => null, mac: () => null, cipher: () => null, hash: (name, data) => createHash(name).update(data).digest(), request: (_work, done) => done(null, 'none here') },
+    crypto: NO_CRYPTO, // without algorithms there is no IPsec; everything else works
     store: { get: (key) => values.get(key) ?? null, set: (key, value) => values.set(key, value), delete: (key) => values.delete(key) },
   };
 }

@@ -32,6 +32,8 @@ for (const address of ['10.0.0.1', '10.0.0.2']) console.log(`${address} says: ${
 
 // A tunable is one stack's, and a change is felt at once.
 hurried.sysctl.set('net.ipv4.ip_default_ttl', 16);
-console.log(`hurried changes its mind: ttl ${hurried.sysctl.get('net.ipv4.ip_default_ttl')}; steady keeps ${steady.sysctl.get('net.ipv4.ip_default_ttl')}`);
+console.log(
+  `hurried changes its mind: ttl ${hurried.sysctl.get('net.ipv4.ip_default_ttl')}; steady keeps ${steady.sysctl.get('net.ipv4.ip_default_ttl')}`,
+);
 
 for (const stack of [client, steady, hurried]) await stack.close();

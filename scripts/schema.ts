@@ -8,7 +8,8 @@ import { configSchema } from '#src/config/config.js';
 export const SCHEMA_PATH = join('schema', 'anystack.schema.json');
 
 /** The file's text. */
-export const schemaText = (): string => `${JSON.stringify({ $schema: 'https://json-schema.org/draft/2020-12/schema', title: 'anystack', ...configSchema }, null, 2)}\n`;
+export const schemaText = (): string =>
+  `${JSON.stringify({ $schema: 'https://json-schema.org/draft/2020-12/schema', title: 'anystack', ...configSchema }, null, 2)}\n`;
 
 /** True when the file says what the sections say. */
 export const schemaCurrent = (): boolean => readFileSync(SCHEMA_PATH, 'utf8') === schemaText();

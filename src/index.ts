@@ -6,10 +6,11 @@ export { AnyStack, type AnyStackEvents, StackFailure, type StackOptions, sysctls
 export { AssertionError } from './base/assert.js';
 export { drops } from './base/drops.js';
 export { ConfigError, NetError } from './base/errors.js';
-export { checkConfig, type Config, configSchema, type InterfaceConfig } from './config/config.js';
+export { type Config, checkConfig, configSchema, type InterfaceConfig } from './config/config.js';
 export type { Device, DeviceEvents, DeviceSpec, Hypercalls } from './hyper/hypercalls.js';
 export { memoryHub, memoryLink } from './hyper/memory-link.js';
 export { createNodeHost } from './hyper/node-host.js';
+export { NO_CRYPTO } from './hyper/virtual-host.js';
 
 /**
  * Makes a stack and applies the configuration, at once: what is wrong is thrown. ConfigError names the place in the

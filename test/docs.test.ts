@@ -27,7 +27,14 @@ function blocks(file: string): Block[] {
   }));
 }
 
-const documents = ['README.md', ...(existsSync('docs') ? readdirSync('docs').filter((name) => name.endsWith('.md')).map((name) => join('docs', name)) : [])];
+const documents = [
+  'README.md',
+  ...(existsSync('docs')
+    ? readdirSync('docs')
+        .filter((name) => name.endsWith('.md'))
+        .map((name) => join('docs', name))
+    : []),
+];
 const readme = blocks('README.md');
 const config = (): Record<string, unknown> => JSON.parse((readme.find((b) => b.language === 'json') as Block).text) as Record<string, unknown>;
 
@@ -72,8 +79,14 @@ describe('documents: every code block does what it says', function () {
   }
 
   it('the first screen comes first: one sentence, two commands, a program of twelve lines, the output of npm start', () => {
-    assert.deepEqual(readme.slice(0, 3).map((b) => b.language), ['sh', 'js', 'text']);
-    assert.deepEqual(readme[0]?.text.split('\n').map((line) => line.split(/\s{2,}/)[0]), ['npm start', 'npm test', '']);
+    assert.deepEqual(
+      readme.slice(0, 3).map((b) => b.language),
+      ['sh', 'js', 'text'],
+    );
+    assert.deepEqual(
+      readme[0]?.text.split('\n').map((line) => line.split(/\s{2,}/)[0]),
+      ['npm start', 'npm test', ''],
+    );
     assert.equal(readme[1]?.text.trimEnd().split('\n').length, 12);
   });
 });
@@ -93,7 +106,11 @@ function inNamespace(bench: Bench, block: Block): Promise<Ended> {
   bench.file('stack.json', { ...stack, name: 'default' });
   bench.file('lan.json', { interfaces: { eth0: { device: tap, addresses: ['192.168.7.9/24'] } } } as never);
   bench.file('user.json', { interfaces: { eth0: { device: tap, addresses: ['10.0.0.2/24'] } } } as never);
-  const before = ['set -e', 'ip link set lo up', ...(block.words.includes('eth0') ? ['ip link add eth0 type veth peer name lan0', 'ip link set eth0 up'] : [])];
+  const before = [
+    'set -e',
+    'ip link set lo up',
+    ...(block.words.includes('eth0') ? ['ip link add eth0 type veth peer name lan0', 'ip link set eth0 up'] : []),
+  ];
   // The unprivileged user of one recipe has a folder of its own for its control socket.
   const env = { ...process.env, PATH: `${bench.folder}/bin:${process.env['PATH']}`, ANYSTACK_CONTROL_DIR: join(bench.folder, 'control') };
   const after = ['kill $(jobs -p) 2>/dev/null || true', 'wait'];

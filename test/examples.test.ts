@@ -11,7 +11,12 @@ const run = (file: string): Promise<Ended> => ended(spawn(process.execPath, [`ex
 /** What its head says it prints; N stands for a number. */
 function expected(text: string): RegExp {
   const head = text.slice(text.indexOf('Expected output:')).split('\n').slice(1);
-  const lines = head.slice(0, head.findIndex((line) => !line.startsWith('//   '))).map((line) => line.slice(5));
+  const lines = head
+    .slice(
+      0,
+      head.findIndex((line) => !line.startsWith('//   ')),
+    )
+    .map((line) => line.slice(5));
   const pattern = lines.map((line) => line.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/\bN\b/g, '\\d+(?:\\.\\d+)?'));
   return new RegExp(`^${pattern.join('\n')}\n$`);
 }

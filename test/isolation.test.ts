@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { type AnyStack, createStack, memoryLink, type StackFailure } from '#src/index.js';
 import { AssertionError } from '#src/base/assert.js';
+import { type AnyStack, createStack, memoryLink, type StackFailure } from '#src/index.js';
 import { CapturedFrame } from '#src/wire/pcap.js';
 import { openCapture } from '#src/wire/pcapng.js';
 import { until } from './support/pair.js';
@@ -25,7 +25,11 @@ describe('isolation', () => {
     for (let i = 0; i < PAIRS; i++) {
       const [a, b] = memoryLink();
       // All have the same addresses: they know nothing of each other.
-      const server = createStack({ name: `server-${i}`, interfaces: { eth0: { device: a, addresses: ['192.168.0.10/24'] } }, services: { echo: true } });
+      const server = createStack({
+        name: `server-${i}`,
+        interfaces: { eth0: { device: a, addresses: ['192.168.0.10/24'] } },
+        services: { echo: true },
+      });
       const client = createStack({ name: `client-${i}`, interfaces: { eth0: { device: b, addresses: ['192.168.0.1/24'] } } });
       pairs.push([server, client]);
     }

@@ -66,7 +66,8 @@ export class Link {
 
 function setMtu(iface: Interface, mtu: number): void {
   const most = iface.device?.mtu ?? 65_536;
-  if (!Number.isInteger(mtu) || mtu < 68 || mtu > most) throw new NetError('EINVAL', 'link set', iface.name, undefined, `mtu ${mtu} is outside [68, ${most}], what the device carries`);
+  if (!Number.isInteger(mtu) || mtu < 68 || mtu > most)
+    throw new NetError('EINVAL', 'link set', iface.name, undefined, `mtu ${mtu} is outside [68, ${most}], what the device carries`);
   iface.mtu = mtu;
 }
 
@@ -74,7 +75,10 @@ function setMtu(iface: Interface, mtu: number): void {
 export function interfaceNamed(core: Stack, name: string, call: string): Interface {
   const iface = core.interfaces.named(name);
   if (iface === null) {
-    const best = nearest(name, [...core.interfaces].map((i) => i.name));
+    const best = nearest(
+      name,
+      [...core.interfaces].map((i) => i.name),
+    );
     throw new NetError('ENODEV', call, name, undefined, `no such interface; did you mean '${best}'?`);
   }
   return iface;
@@ -86,5 +90,22 @@ function linkInfo(iface: Interface): LinkInfo {
   const error = iface.error?.message ?? null;
   const state = error !== null ? 'FAILED' : !iface.up ? 'DOWN' : iface.running ? 'UP' : 'NO-CARRIER';
   const statistics = iface.device?.statistics?.() ?? {};
-  return { index, name, state, mtu, medium, mac, device: iface.device?.kind ?? null, vrf, promiscuous, rxPackets, rxOctets, txPackets, txOctets, txDropped, error, statistics };
+  return {
+    index,
+    name,
+    state,
+    mtu,
+    medium,
+    mac,
+    device: iface.device?.kind ?? null,
+    vrf,
+    promiscuous,
+    rxPackets,
+    rxOctets,
+    txPackets,
+    txOctets,
+    txDropped,
+    error,
+    statistics,
+  };
 }

@@ -66,9 +66,11 @@ const FAILED = neighborStateNames.indexOf('FAILED');
 export function addNeighbor(core: Stack, { to, lladdr, dev }: NeighborSpec): void {
   const { table, address } = target(core, to, dev, 'neigh add');
   const mac = parseMac(lladdr);
-  if (mac === null || (mac[0] as number) & 1) throw new NetError('EINVAL', 'neigh add', lladdr, undefined, 'not the address of a single station, such as 02:00:00:00:00:01');
+  if (mac === null || (mac[0] as number) & 1)
+    throw new NetError('EINVAL', 'neigh add', lladdr, undefined, 'not the address of a single station, such as 02:00:00:00:00:01');
   const words = new DataView(mac.buffer, mac.byteOffset);
-  if (!table.setPermanent(address, words.getUint16(0), words.getInt32(2))) throw new NetError('ENOBUFS', 'neigh add', to, undefined, 'the table is full of entries in use');
+  if (!table.setPermanent(address, words.getUint16(0), words.getInt32(2)))
+    throw new NetError('ENOBUFS', 'neigh add', to, undefined, 'the table is full of entries in use');
   core.hyper.soon();
 }
 

@@ -43,7 +43,10 @@ export class ControlClient {
   private constructor(socket: Socket, name: string) {
     this.socket = socket;
     socket.setEncoding('utf8');
-    const take = lines((text) => this.reply(JSON.parse(text) as Reply), () => socket.destroy());
+    const take = lines(
+      (text) => this.reply(JSON.parse(text) as Reply),
+      () => socket.destroy(),
+    );
     socket.on('data', (chunk) => take(String(chunk)));
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
@@ -61,7 +64,9 @@ export class ControlClient {
         socket.removeAllListeners('error');
         resolve(new ControlClient(socket, name));
       });
-      socket.once('error', () => reject(new NetError('ENOENT', 'connect', path, undefined, `no stack named '${name}' runs; start one with: anystack up FILE`)));
+      socket.once('error', () =>
+        reject(new NetError('ENOENT', 'connect', path, undefined, `no stack named '${name}' runs; start one with: anystack up FILE`)),
+      );
     });
   }
 

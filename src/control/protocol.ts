@@ -53,7 +53,8 @@ export function controlDirectory(): string {
 
 /** The socket of the stack `name`. Throws ConfigError for a name that would leave the folder. */
 export function socketPath(name: string, directory = controlDirectory()): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) throw new ConfigError(`stack name '${name}': letters, digits, dot, dash and underscore, at most 64`);
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name))
+    throw new ConfigError(`stack name '${name}': letters, digits, dot, dash and underscore, at most 64`);
   return join(directory, `${name}.sock`);
 }
 
@@ -66,7 +67,7 @@ export function ensureDirectory(directory: string): void {
 /** A true folder of ours that nobody else may enter: another user may have made it first. */
 function ownDirectory(path: string): boolean {
   const stat = lstatSync(path, { throwIfNoEntry: false });
-  return stat !== undefined && stat.isDirectory() && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
+  return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
 }
 
 /** Cuts what arrives into lines; `line` gets each, `tooLong` is called once when one passes LINE_MAX. */

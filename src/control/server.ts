@@ -48,7 +48,8 @@ export class ControlServer {
   static async listen(stack: AnyStack, hooks: ControlHooks, directory = controlDirectory()): Promise<ControlServer> {
     ensureDirectory(directory);
     const path = socketPath(stack.name, directory);
-    if (await answers(path)) throw new NetError('EADDRINUSE', 'control', path, undefined, `a stack named '${stack.name}' runs; give this one another "name"`);
+    if (await answers(path))
+      throw new NetError('EADDRINUSE', 'control', path, undefined, `a stack named '${stack.name}' runs; give this one another "name"`);
     rmSync(path, { force: true });
     const made = new ControlServer(stack, hooks, path);
     await new Promise<void>((resolve, reject) => {
@@ -79,7 +80,10 @@ export class ControlServer {
     const open = (id: number): Stream => new Stream(id, send, (held) => (held ? socket.pause() : socket.resume()));
     const session: Session = { socket, streams, send, open };
     socket.setEncoding('utf8');
-    const take = lines((text) => this.request(text, session), () => socket.destroy());
+    const take = lines(
+      (text) => this.request(text, session),
+      () => socket.destroy(),
+    );
     socket.on('data', (chunk) => take(String(chunk)));
     socket.on('drain', () => streams.forEach((stream) => stream.drained()));
     socket.on('error', () => socket.destroy());
@@ -97,7 +101,8 @@ export class ControlServer {
     }
     const open = session.streams.get(request.id);
     if (request.method === undefined) open?.input(request);
-    else if (open !== undefined || session.streams.size >= STREAMS_MAX) session.send({ id: request.id, error: { code: 'EBUSY', message: 'too many requests at a time' } });
+    else if (open !== undefined || session.streams.size >= STREAMS_MAX)
+      session.send({ id: request.id, error: { code: 'EBUSY', message: 'too many requests at a time' } });
     else this.run(request, session);
   }
 
@@ -110,10 +115,20 @@ export class ControlServer {
     };
     const failed = (error: unknown): void => finish({ id, error: described(error) });
     try {
-      if (v !== VERSION) throw new NetError('EPROTONOSUPPORT', 'control', undefined, undefined, `this stack speaks version ${VERSION}, not ${String(v)}: use the anystack it came with`);
+      if (v !== VERSION)
+        throw new NetError(
+          'EPROTONOSUPPORT',
+          'control',
+          undefined,
+          undefined,
+          `this stack speaks version ${VERSION}, not ${String(v)}: use the anystack it came with`,
+        );
       if (!Object.hasOwn(methods, method)) throw new ConfigError(`no method '${method}'; did you mean '${nearest(method, Object.keys(methods))}'?`);
       const call = methods[method] as (typeof methods)[string];
-      Promise.resolve(call({ stack: this.stack, hooks: this.hooks, stream }, ...params)).then((result) => finish({ id, result: result ?? null }), failed);
+      Promise.resolve(call({ stack: this.stack, hooks: this.hooks, stream }, ...params)).then(
+        (result) => finish({ id, result: result ?? null }),
+        failed,
+      );
     } catch (error) {
       failed(error);
     }

@@ -75,7 +75,8 @@ export class Capture {
   private settle: (error?: Error | null) => void = () => {};
 
   constructor(core: Stack, observers: Observers, sink: CaptureSink, options: CaptureOptions = {}) {
-    if (options.iface !== undefined && core.interfaces.named(options.iface) === null) throw new ConfigError(`capture: there is no interface '${options.iface}'`);
+    if (options.iface !== undefined && core.interfaces.named(options.iface) === null)
+      throw new ConfigError(`capture: there is no interface '${options.iface}'`);
     this.core = core;
     this.sink = sink;
     this.options = options;

@@ -5,7 +5,8 @@ import type { Interface } from '../net/interface.js';
 import * as pcapng from '../wire/pcapng.js';
 
 /** The link type of what an interface's frames begin with. */
-export const linkTypeOf = (iface: { readonly medium: Interface['medium'] }): number => (iface.medium === 'ethernet' ? pcapng.LinkType.Ethernet : pcapng.LinkType.Raw);
+export const linkTypeOf = (iface: { readonly medium: Interface['medium'] }): number =>
+  iface.medium === 'ethernet' ? pcapng.LinkType.Ethernet : pcapng.LinkType.Raw;
 
 /** The section header all our captures begin with. */
 export function sectionBlock(application: string): Uint8Array {

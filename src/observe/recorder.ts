@@ -1,8 +1,8 @@
 import type { Packet } from '../base/packet.js';
 import type { Stack } from '../net/stack.js';
 import { Direction } from '../wire/pcapng.js';
-import { frameStart, PacketLog, Way } from './packet-log.js';
 import type { Observers } from './observers.js';
+import { frameStart, PacketLog, Way } from './packet-log.js';
 import { interfaceBlock, linkTypeOf, packetBlock, sectionBlock } from './pcapng-file.js';
 
 /** Frames a stack remembers for the case that it fails, and octets of each: all headers and a little more. */

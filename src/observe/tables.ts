@@ -39,7 +39,10 @@ export interface CounterTable {
 
 /** All sockets, TCP's connections that no program has any more included. */
 export function ss(core: Stack): SocketInfo[] {
-  return [...tcpSockets(core), ...[...core.udp.ports.all()].map((socket) => row(core, socket, socket.connected ? 'ESTAB' : 'UNCONN', socket.queue.charged, 0))];
+  return [
+    ...tcpSockets(core),
+    ...[...core.udp.ports.all()].map((socket) => row(core, socket, socket.connected ? 'ESTAB' : 'UNCONN', socket.queue.charged, 0)),
+  ];
 }
 
 function tcpSockets(core: Stack): SocketInfo[] {
@@ -49,11 +52,26 @@ function tcpSockets(core: Stack): SocketInfo[] {
 
 /** A connection, or what is left of one. */
 function flowRow(core: Stack, flow: Flowing): SocketInfo {
-  const ends = { localAddress: formatAddress(flow.local), localPort: flow.localPort, remoteAddress: formatAddress(flow.remote), remotePort: flow.remotePort, vrf: flow.vrf };
-  if (!(flow instanceof Tcb)) return { kind: 'tcp', state: flow instanceof TimeWait ? 'TIME-WAIT' : 'SYN-RECEIVED', receiveQueue: 0, sendQueue: 0, ...ends, dev: null };
+  const ends = {
+    localAddress: formatAddress(flow.local),
+    localPort: flow.localPort,
+    remoteAddress: formatAddress(flow.remote),
+    remotePort: flow.remotePort,
+    vrf: flow.vrf,
+  };
+  if (!(flow instanceof Tcb))
+    return { kind: 'tcp', state: flow instanceof TimeWait ? 'TIME-WAIT' : 'SYN-RECEIVED', receiveQueue: 0, sendQueue: 0, ...ends, dev: null };
   const dev = core.interfaces.at(flow.socket?.boundIndex ?? 0)?.name ?? null;
   const state = stateNames[flow.state] as string;
-  return { kind: 'tcp', state, receiveQueue: flow.receiveBuffer?.available ?? 0, sendQueue: flow.sendBuffer?.octets ?? 0, ...ends, dev, info: connectionInfo(flow) };
+  return {
+    kind: 'tcp',
+    state,
+    receiveQueue: flow.receiveBuffer?.available ?? 0,
+    sendQueue: flow.sendBuffer?.octets ?? 0,
+    ...ends,
+    dev,
+    info: connectionInfo(flow),
+  };
 }
 
 function row(core: Stack, socket: Socket, state: string, receiveQueue: number, sendQueue: number): SocketInfo {
@@ -78,7 +96,9 @@ export function nstat(core: Stack, { zeros = false }: { readonly zeros?: boolean
   const wanted = ([, n]: readonly [string, number]): boolean => zeros || n !== 0;
   return {
     counters: Object.fromEntries(counterNames.map((name, i) => [name, counters.values[i] as number] as const).filter(wanted)),
-    drops: Object.fromEntries(dropNames.map((name, i) => [name, counters.drops[i] as number] as const).filter((entry) => entry[0] !== 'None' && wanted(entry))),
+    drops: Object.fromEntries(
+      dropNames.map((name, i) => [name, counters.drops[i] as number] as const).filter((entry) => entry[0] !== 'None' && wanted(entry)),
+    ),
     held: { packets: pool.held, slots: slab.held + big.held, chunks: chunks.held },
   };
 }

@@ -87,7 +87,15 @@ export class EchoProbe {
     return n < 0 ? n : -Errno.EAGAIN;
   }
 
-  private match(octets: Uint8Array, at: number, from: string, ttl: number, size: number, error: RawError | null, answered: (answer: ProbeAnswer) => void): void {
+  private match(
+    octets: Uint8Array,
+    at: number,
+    from: string,
+    ttl: number,
+    size: number,
+    error: RawError | null,
+    answered: (answer: ProbeAnswer) => void,
+  ): void {
     if (octets.length < at + ECHO_LEN || word(octets, at + 4) !== this.identifier) return;
     const sequence = word(octets, at + 6);
     const sentAt = this.sent.get(sequence);

@@ -85,5 +85,13 @@ export function ping(core: Stack, target: string, options: PingOptions = {}, tel
 function summary(target: string, transmitted: number, errors: number, times: readonly number[]): PingSummary {
   const total = times.reduce((a, b) => a + b, 0);
   const some = times.length > 0;
-  return { target, transmitted, received: times.length, errors, min: some ? Math.min(...times) : 0, avg: some ? total / times.length : 0, max: some ? Math.max(...times) : 0 };
+  return {
+    target,
+    transmitted,
+    received: times.length,
+    errors,
+    min: some ? Math.min(...times) : 0,
+    avg: some ? total / times.length : 0,
+    max: some ? Math.max(...times) : 0,
+  };
 }

@@ -1,8 +1,8 @@
+import { interfaceNamed } from '../api/link.js';
 import { Errno } from '../base/errors.js';
 import { Ready } from '../net/socket/socket.js';
 import type { TcpSocket } from '../net/socket/tcp-socket.js';
 import type { Stack } from '../net/stack.js';
-import { interfaceNamed } from '../api/link.js';
 import { discardInput, type Serve, TcpService } from './tcp-service.js';
 import { type Answer, RATE, UdpService } from './udp-service.js';
 
@@ -20,10 +20,24 @@ export interface Running {
 }
 
 /** RFC 862. */
-export const echo = (core: Stack, spec: SmallServiceSpec): Running => both(core, 7, spec, () => echoed, (_into, length) => length);
+export const echo = (core: Stack, spec: SmallServiceSpec): Running =>
+  both(
+    core,
+    7,
+    spec,
+    () => echoed,
+    (_into, length) => length,
+  );
 
 /** RFC 863. */
-export const discard = (core: Stack, spec: SmallServiceSpec): Running => both(core, 9, spec, () => discardInput, () => -1);
+export const discard = (core: Stack, spec: SmallServiceSpec): Running =>
+  both(
+    core,
+    9,
+    spec,
+    () => discardInput,
+    () => -1,
+  );
 
 /** RFC 864: a datagram draws one of 0 to 512 characters, at random. */
 export function chargen(core: Stack, spec: SmallServiceSpec): Running {
@@ -88,5 +102,3 @@ function generated(): Serve {
     }
   };
 }
-
-

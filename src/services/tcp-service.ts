@@ -1,7 +1,7 @@
 import { anyFamily } from '../api/endpoint.js';
 import { Errno, errnoName, NetError } from '../base/errors.js';
-import type { TcpSocket } from '../net/socket/tcp-socket.js';
 import { Ready } from '../net/socket/socket.js';
+import type { TcpSocket } from '../net/socket/tcp-socket.js';
 import type { Stack } from '../net/stack.js';
 
 /** What a service does with a connection that has something: octets, room, or an end. Answers false when it wants no more of it. */

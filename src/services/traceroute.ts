@@ -24,14 +24,25 @@ export interface TraceHop {
 }
 
 /** Echo requests with ever greater TTL: routers on the way tell of those that died there. */
-export function traceroute(core: Stack, target: string, options: TracerouteOptions = {}, tell: (hop: TraceHop) => void = () => {}): Measurement<readonly TraceHop[]> {
+export function traceroute(
+  core: Stack,
+  target: string,
+  options: TracerouteOptions = {},
+  tell: (hop: TraceHop) => void = () => {},
+): Measurement<readonly TraceHop[]> {
   const { hops = 30, probes = 3, timeout = 1_000, dev } = options;
   let stopped = false;
   let answered: (answer: ProbeAnswer) => void = () => {};
   let failed: (error: Error) => void = () => {};
   let late: () => void = () => {};
   const alarm = new Alarm(core.ctx, () => late());
-  const probe = new EchoProbe(core, target, dev, (answer) => answered(answer), (error) => failed(error));
+  const probe = new EchoProbe(
+    core,
+    target,
+    dev,
+    (answer) => answered(answer),
+    (error) => failed(error),
+  );
 
   /** One probe: its answer, or null when none comes in time. */
   const ask = (sequence: number, ttl: number): Promise<ProbeAnswer | null> =>
@@ -58,7 +69,13 @@ export function traceroute(core: Stack, target: string, options: TracerouteOptio
         const one = answers.find((a) => a !== null) ?? null;
         const error = one?.error?.kind;
         const last = one !== null && error !== 'time-exceeded';
-        const made: TraceHop = { hop, from: one?.from ?? null, times: answers.map((a) => (a === null ? null : a.rtt / 1_000)), last, ...(last && error !== undefined ? { error } : {}) };
+        const made: TraceHop = {
+          hop,
+          from: one?.from ?? null,
+          times: answers.map((a) => (a === null ? null : a.rtt / 1_000)),
+          last,
+          ...(last && error !== undefined ? { error } : {}),
+        };
         found.push(made);
         tell(made);
         if (last) break;

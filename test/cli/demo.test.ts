@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir, networkInterfaces } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { freeSubnets } from '#src/cli/demo/subnet.js';
 import { Bench, type Ended, ended } from '../support/command.js';
-import { needs } from '../support/requirements.js';
 import { until } from '../support/pair.js';
+import { needs } from '../support/requirements.js';
 
 const LABELS = ['stack started', 'ping', 'status page', 'bulk in', 'bulk out', '2 % loss', 'tunable, live', 'capture'];
 
@@ -19,7 +19,8 @@ async function demo(bench: Bench, ...options: string[]): Promise<{ text: string;
   void over.then(() => {
     gone = true;
   });
-  for (let i = 0; i < 12 && !gone && !text.includes('Ctrl-C ends'); i++) await until(() => gone || text.includes('Ctrl-C ends'), text).catch(() => {});
+  for (let i = 0; i < 12 && !gone && !text.includes('Ctrl-C ends'); i++)
+    await until(() => gone || text.includes('Ctrl-C ends'), text).catch(() => {});
   const answers = new Map<string, Ended>();
   const commands = text.split('\n').filter((line) => /^ {2}(curl|ping -|node) ?/.test(line));
   for (const command of commands) answers.set(command.trim(), await bench.shell(command));
@@ -37,9 +38,24 @@ describe('demo', function () {
   afterEach(() => bench.close());
 
   const places: [where: string, options: string[], first: RegExp, commands: RegExp[]][] = [
-    ['a TAP of this machine', [], /^anystack on a TAP of this machine \(this user may make one\)\n/, [/^curl http:\/\/127/, /^ping /, /^curl http:\/\/10/, / ss /, / sysctl /, / nstat /]],
-    ['a namespace of its own', ['--namespace'], /^anystack on a TAP in a network namespace of its own \(as asked\)\n/, [/^curl http:\/\/127/, / exec .* ping /, / ss /, / sysctl /, / nstat /]],
-    ['memory', ['--memory'], /^anystack on a network in memory, a second stack in the place of the kernel \(as asked\)\n/, [/^curl http:\/\/127/, / ss /, / sysctl /, / nstat /]],
+    [
+      'a TAP of this machine',
+      [],
+      /^anystack on a TAP of this machine \(this user may make one\)\n/,
+      [/^curl http:\/\/127/, /^ping /, /^curl http:\/\/10/, / ss /, / sysctl /, / nstat /],
+    ],
+    [
+      'a namespace of its own',
+      ['--namespace'],
+      /^anystack on a TAP in a network namespace of its own \(as asked\)\n/,
+      [/^curl http:\/\/127/, / exec .* ping /, / ss /, / sysctl /, / nstat /],
+    ],
+    [
+      'memory',
+      ['--memory'],
+      /^anystack on a network in memory, a second stack in the place of the kernel \(as asked\)\n/,
+      [/^curl http:\/\/127/, / ss /, / sysctl /, / nstat /],
+    ],
   ];
   for (const [where, options, first, commands] of places) {
     it(`on ${where}: measures all it promises, every command it prints works as printed, Ctrl-C leaves nothing behind`, async function () {
@@ -49,7 +65,11 @@ describe('demo', function () {
       const { text, answers, exec, end } = await demo(bench, ...options);
       assert.match(text, first, text + end.err);
       const lines = text.split('\n').filter((line) => /^ {2}\S.{13} /.test(line) && LABELS.includes(line.slice(2, 17).trim()));
-      assert.deepEqual(lines.map((line) => line.slice(2, 17).trim()), LABELS, text);
+      assert.deepEqual(
+        lines.map((line) => line.slice(2, 17).trim()),
+        LABELS,
+        text,
+      );
       assert.doesNotMatch(text, /failed|WRONG/);
       assert.equal(answers.size, commands.length, [...answers.keys()].join('\n'));
       for (const command of commands) {
@@ -58,12 +78,19 @@ describe('demo', function () {
         assert.equal(answer.code, 0, `${name}: ${answer.out}${answer.err}`);
       }
       if (where !== 'memory') assert.equal(exec.out, 'there\n', exec.err);
-      else assert.match(exec.err, /^anystack: this stack lives on a network in memory: no command of the host can reach it but through its outer port\n$/);
+      else
+        assert.match(
+          exec.err,
+          /^anystack: this stack lives on a network in memory: no command of the host can reach it but through its outer port\n$/,
+        );
       assert.equal(exec.code, where === 'memory' ? 2 : 0);
       assert.equal(end.code, 0, end.err);
       assert.equal(end.err, '');
       assert.deepEqual(Object.keys(networkInterfaces()), before);
-      assert.deepEqual(readdirSync(bench.folder).filter((name) => name === 'anystack'), []);
+      assert.deepEqual(
+        readdirSync(bench.folder).filter((name) => name === 'anystack'),
+        [],
+      );
       assert.ok(!existsSync(/(\S+\.pcapng)/.exec(text)?.[1] ?? tmpdir()));
     });
   }
@@ -71,7 +98,10 @@ describe('demo', function () {
   it('where no TAP is to be had it says so and goes on in memory', async function () {
     needs(this, 'root', 'tools:unshare');
     const script = `mount -t tmpfs none /dev/net && exec '${process.execPath}' dist/cli/main.js demo`;
-    const { stdout, status } = spawnSync('unshare', ['-m', 'sh', '-c', script], { encoding: 'utf8', env: { ...process.env, XDG_RUNTIME_DIR: bench.folder } });
+    const { stdout, status } = spawnSync('unshare', ['-m', 'sh', '-c', script], {
+      encoding: 'utf8',
+      env: { ...process.env, XDG_RUNTIME_DIR: bench.folder },
+    });
     assert.match(stdout, /^anystack on a network in memory, a second stack in the place of the kernel \(there is no \/dev\/net\/tun\)\n/);
     assert.equal(status, 0, stdout);
     // Without --serve the capture stays, for whoever wants to look.

@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { AnyStack } from '#src/index.js';
 import { ipv4, tcp } from '#src/wire/index.js';
 import { CapturedFrame } from '#src/wire/pcap.js';
 import { openCapture } from '#src/wire/pcapng.js';
-import type { AnyStack } from '#src/index.js';
 import { pair, sleep, until } from '../support/pair.js';
 import { needs } from '../support/requirements.js';
 
@@ -94,7 +94,10 @@ describe('capture', () => {
     await until(() => capture.stats.frames === 3, 'two in, one out');
     socket.close();
     await capture.stop();
-    assert.deepEqual(sink.frames().map((f) => f.comment), ['dropped: UdpNoPort', '', '']);
+    assert.deepEqual(
+      sink.frames().map((f) => f.comment),
+      ['dropped: UdpNoPort', '', ''],
+    );
   });
 
   it('filters, cuts at snapLength, and stops after count', async () => {
@@ -138,7 +141,11 @@ describe('capture', () => {
       ['(tcp', "')' is missing"],
       ['tcp udp', "'udp' is one word too many"],
     ] as const) {
-      assert.throws(() => two.capture(new Sink(), { filter }), (error: Error) => error.name === 'ConfigError' && error.message.includes(sentence), filter);
+      assert.throws(
+        () => two.capture(new Sink(), { filter }),
+        (error: Error) => error.name === 'ConfigError' && error.message.includes(sentence),
+        filter,
+      );
     }
     assert.throws(() => two.capture(new Sink(), { iface: 'eth7' }), { name: 'ConfigError' });
   });
@@ -152,7 +159,20 @@ describe('capture', () => {
     const folder = mkdtempSync(join(tmpdir(), 'anystack-capture-'));
     const file = join(folder, 'a.pcapng');
     writeFileSync(file, sink.bytes);
-    const { stdout, status, stderr } = spawnSync('tshark', ['-r', file, '-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE', '-Y', '_ws.malformed || tcp.checksum.status == 0 || ip.checksum.status == 0'], { encoding: 'utf8' });
+    const { stdout, status, stderr } = spawnSync(
+      'tshark',
+      [
+        '-r',
+        file,
+        '-o',
+        'tcp.check_checksum:TRUE',
+        '-o',
+        'ip.check_checksum:TRUE',
+        '-Y',
+        '_ws.malformed || tcp.checksum.status == 0 || ip.checksum.status == 0',
+      ],
+      { encoding: 'utf8' },
+    );
     rmSync(folder, { recursive: true });
     assert.equal(status, 0, stderr);
     assert.equal(stdout, '');

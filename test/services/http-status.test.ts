@@ -27,7 +27,9 @@ describe('status page', () => {
       const request = two.http.request(`http://10.0.0.1${path}`, { method, agent: new two.http.Agent() }, (response: IncomingMessage) => {
         const chunks: Buffer[] = [];
         response.on('data', (octets: Buffer) => chunks.push(octets));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'] ?? '', body: Buffer.concat(chunks).toString('latin1') }));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'] ?? '', body: Buffer.concat(chunks).toString('latin1') }),
+        );
       });
       request.on('error', reject);
       request.end(body);
@@ -45,7 +47,10 @@ describe('status page', () => {
     const { body } = await ask('/status.json');
     const status = JSON.parse(body) as Status;
     assert.equal(status.name, 'one');
-    assert.deepEqual(status.links.map((l) => l.name), ['lo', 'eth0']);
+    assert.deepEqual(
+      status.links.map((l) => l.name),
+      ['lo', 'eth0'],
+    );
     assert.ok(status.routes.some((r) => r.to === '10.0.0.0/24' && r.dev === 'eth0'));
     assert.ok(status.neighbors.some((n) => n.to === '10.0.0.2'));
     const own = status.sockets.find((s) => s.state === 'ESTABLISHED');
@@ -65,14 +70,27 @@ describe('status page', () => {
   it('/bulk gives and takes octets', async () => {
     assert.equal((await ask('/bulk?bytes=1000001')).body.length, 1_000_001);
     assert.equal((await ask('/bulk?bytes=0')).body, '');
-    for (const method of ['PUT', 'POST']) assert.equal((JSON.parse((await ask('/bulk', method, Buffer.alloc(700_000))).body) as { bytes: number }).bytes, 700_000);
+    for (const method of ['PUT', 'POST'])
+      assert.equal((JSON.parse((await ask('/bulk', method, Buffer.alloc(700_000))).body) as { bytes: number }).bytes, 700_000);
   });
 
   it('changes nothing, whatever is asked', async () => {
     const before = one.sysctl.list().map(({ value }) => value);
-    for (const [path, method, status] of [['/nowhere', 'GET', 404], ['/', 'POST', 405], ['/status.json', 'PUT', 405], ['/', 'DELETE', 405], ['/bulk?bytes=-1', 'GET', 400], ['/bulk?bytes=x', 'GET', 400], ['/bulk?bytes=1e99', 'GET', 400], ['//[', 'GET', 404]] as const) {
+    for (const [path, method, status] of [
+      ['/nowhere', 'GET', 404],
+      ['/', 'POST', 405],
+      ['/status.json', 'PUT', 405],
+      ['/', 'DELETE', 405],
+      ['/bulk?bytes=-1', 'GET', 400],
+      ['/bulk?bytes=x', 'GET', 400],
+      ['/bulk?bytes=1e99', 'GET', 400],
+      ['//[', 'GET', 404],
+    ] as const) {
       assert.equal((await ask(path, method)).status, status, `${method} ${path}`);
     }
-    assert.deepEqual(one.sysctl.list().map(({ value }) => value), before);
+    assert.deepEqual(
+      one.sysctl.list().map(({ value }) => value),
+      before,
+    );
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { AnyStack } from '#src/index.js';
 import { v4 } from '#src/base/address.js';
+import type { AnyStack } from '#src/index.js';
 import { DatagramInfo } from '#src/net/socket/datagram-queue.js';
 import { answerable } from '#src/services/onlink.js';
 import { pair, sleep, until } from '../support/pair.js';
@@ -83,7 +83,13 @@ describe('small services', () => {
     assert.throws(() => one.services.start('echo'), { code: 'EALREADY' });
     one.services.stop('echo');
     one.services.start('echo', { interfaces: ['eth0', 'lo'] });
-    assert.deepEqual(one.ss().filter((s) => s.localPort === 7).map((s) => s.dev), ['eth0', 'lo', 'eth0', 'lo']);
+    assert.deepEqual(
+      one
+        .ss()
+        .filter((s) => s.localPort === 7)
+        .map((s) => s.dev),
+      ['eth0', 'lo', 'eth0', 'lo'],
+    );
     assert.throws(() => one.services.start('http', { port: 7 }), { code: 'EADDRINUSE' });
   });
 

@@ -30,7 +30,10 @@ export class Bench {
   }
 
   spawn(words: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
-    const child = spawn(process.execPath, [MAIN, ...words], { env: { ...process.env, XDG_RUNTIME_DIR: this.folder, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [MAIN, ...words], {
+      env: { ...process.env, XDG_RUNTIME_DIR: this.folder, ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
     this.running.add(child);
     child.on('exit', () => this.running.delete(child));
     return child;

@@ -1,6 +1,6 @@
-import { type AnyStack, createStack, memoryLink } from '#src/index.js';
 import type { Config } from '#src/config/config.js';
 import type { MemoryLinkOptions } from '#src/hyper/memory-link.js';
+import { type AnyStack, createStack, memoryLink } from '#src/index.js';
 
 /** Two stacks on one cable, 10.0.0.1 and 10.0.0.2, on Node's host. */
 export async function pair(first: Config = {}, second: Config = {}, link: MemoryLinkOptions = {}): Promise<[AnyStack, AnyStack]> {
