@@ -15,10 +15,6 @@ export interface OpenSocket {
   /** Places in the two streams: the next octet to write and to read. */
   written: number;
   read: number;
-  /** The last write asked to wait for more (MSG_MORE): the socket is corked until one does not. */
-  more: boolean;
-  /** Inherited by accept. */
-  shared: boolean;
 }
 
 /** What a descriptor leads to. */
@@ -77,7 +73,7 @@ export class Process {
   }
 
   newSocket(socket: TcpSocket | UdpSocket, nonBlocking: boolean): OpenSocket {
-    return { kind: 'socket', socket, nonBlocking, written: 0, read: 0, more: false, shared: false };
+    return { kind: 'socket', socket, nonBlocking, written: 0, read: 0 };
   }
 }
 

@@ -1,5 +1,6 @@
 import { Errno } from '../base/errors.js';
 import { DatagramInfo } from '../net/socket/datagram-queue.js';
+import { Ready } from '../net/socket/socket.js';
 import type { TcpSocket } from '../net/socket/tcp-socket.js';
 import type { Expression, SyscallAction } from './ast.js';
 import { connecting } from './connecting.js';
@@ -138,25 +139,21 @@ function writingStream(open: OpenSocket, socket: TcpSocket, { octets, flags, tex
   const data = text === null ? streamOctets(open.written, octets) : Uint8Array.from({ length: octets }, (_, i) => text.charCodeAt(i) & 255);
   const waits = !open.nonBlocking && (flags & Msg.DONTWAIT) === 0;
   let done = 0;
+  let slept = false;
   return () => {
-    cork(open, socket, (flags & Msg.MORE) !== 0);
-    const n = (flags & Msg.OOB) !== 0 ? socket.writeUrgent(data, done) : socket.write(data, done);
+    // Who sleeps in a write is woken when the socket calls itself writable, not by every octet that becomes free.
+    if (slept && (socket.readiness() & (Ready.Writable | Ready.Error | Ready.HangUp)) === 0) return null;
+    const n = (flags & Msg.OOB) !== 0 ? socket.writeUrgent(data, done) : socket.write(data, done, octets - done, (flags & Msg.MORE) !== 0);
     if (n < 0 && n !== -Errno.EAGAIN) return done > 0 ? done : n;
     if (n > 0) {
       done += n;
       open.written += n;
     }
     if (done === octets) return done;
+    slept = true;
     if (waits) return null;
     return done > 0 ? done : n;
   };
-}
-
-/** MSG_MORE is a cork that the next write without it draws. */
-function cork(open: OpenSocket, socket: TcpSocket, more: boolean): void {
-  if (open.more === more) return;
-  open.more = more;
-  socket.setOption('TCP_CORK', more ? 1 : 0);
 }
 
 /** sendto with MSG_FASTOPEN: connect and write in one (RFC 7413 §4.2). */

@@ -96,7 +96,6 @@ const BSD: Readonly<Record<string, Apply>> = {
 const LINUX: Readonly<Record<string, Apply>> = {
   'net.ipv4.tcp_fack': only('0'),
   'net.ipv4.tcp_tso_win_divisor': nothing,
-  'net.ipv4.tcp_min_tso_segs': nothing,
   'net.ipv4.tcp_pacing_ss_ratio': nothing,
   'net.ipv4.tcp_pacing_ca_ratio': nothing,
   'net.ipv4.tcp_ecn_option': nothing,
