@@ -1,5 +1,5 @@
 /** `anystack/core`: the stack without a host. Nothing it imports names node:, so that it bundles for a browser. */
-export { connect, type ConnectTo, type DatagramsAt, type ListenAt, listen, udp } from './api/streams.js';
+export { type ConnectTo, connect, type DatagramsAt, type ListenAt, listen, udp } from './api/streams.js';
 export type { ConnectionInfo, WebConnection } from './api/web-connection.js';
 export type { Datagram, WebDatagrams } from './api/web-datagrams.js';
 export type { WebListener } from './api/web-listener.js';

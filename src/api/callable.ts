@@ -5,6 +5,7 @@ export interface Callable<T, A extends unknown[]> {
   readonly prototype: T;
 }
 
+/** What `callable` makes a class of. */
 export interface CallableParts<T extends object, A extends unknown[]> {
   readonly name: string;
   /** Its methods and its statics; never constructed itself. */

@@ -4,8 +4,10 @@ import { ArgumentRangeError, checkedPort, checkedString, invalidType, StateError
 /** Called with null and the octets sent, or with an error. */
 export type DgramCallback = (error: Error | null, bytes?: number) => void;
 
+/** One message: text as UTF-8, octets, or pieces of either. */
 export type DgramPayload = string | ArrayBufferView | readonly (string | ArrayBufferView)[];
 
+/** A send, sorted out. */
 export interface SendArguments {
   readonly data: Uint8Array;
   /** True: to the connected peer; address and port mean nothing. */

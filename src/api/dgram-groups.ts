@@ -37,7 +37,12 @@ export function multicastInterface(stack: Stack, core: UdpSocket, at: string): n
   return index < 0 ? index : core.setOption('IP_MULTICAST_IF', index);
 }
 
-function membership(stack: Stack, group: string, source: string | null, at: string | undefined): { group: Address; index: number; source: Address | null } | number {
+function membership(
+  stack: Stack,
+  group: string,
+  source: string | null,
+  at: string | undefined,
+): { group: Address; index: number; source: Address | null } | number {
   if (!group) throw new ArgumentTypeError('ERR_MISSING_ARGS', 'The "multicastAddress" argument must be specified');
   const to = parseEndpoint(stack, group);
   const from = source === null ? null : parseEndpoint(stack, source);

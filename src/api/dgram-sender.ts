@@ -63,7 +63,8 @@ export class DatagramSender {
   private wait(args: SendArguments, to: Endpoint | null): void {
     if (this.queue.length >= QUEUE_MAX) {
       const { callback } = args;
-      if (callback !== undefined) process.nextTick(this.fail, callback, callError(-Errno.ENOBUFS, 'send', args.address || undefined, args.port || undefined));
+      if (callback !== undefined)
+        process.nextTick(this.fail, callback, callError(-Errno.ENOBUFS, 'send', args.address || undefined, args.port || undefined));
       return;
     }
     this.queue.push({ args, to });

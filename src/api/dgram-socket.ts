@@ -6,8 +6,19 @@ import { joinGroup, leaveGroup, multicastInterface } from './dgram-groups.js';
 import { DgramState, type MessageInfo, report } from './dgram-state.js';
 import { type Endpoint, formatEndpoint, interfaceIndex } from './endpoint.js';
 import type { Lookup } from './lookup.js';
-import { ArgumentTypeError, callError, checked, checkedFunction, checkedNumber, checkedPort, checkedString, invalidType, StateError } from './node-errors.js';
+import {
+  ArgumentTypeError,
+  callError,
+  checked,
+  checkedFunction,
+  checkedNumber,
+  checkedPort,
+  checkedString,
+  invalidType,
+  StateError,
+} from './node-errors.js';
 
+/** Options of createSocket. */
 export interface DgramOptions {
   readonly type: 'udp4' | 'udp6';
   readonly reuseAddr?: boolean;
@@ -260,7 +271,8 @@ export function setupDgram(
 ): void {
   const options: DgramOptions = typeof given === 'object' && given !== null ? given : { type: given };
   const { type, signal } = options;
-  if (type !== 'udp4' && type !== 'udp6') throw new ArgumentTypeError('ERR_SOCKET_BAD_TYPE', 'Bad socket type specified. Valid types are: udp4, udp6');
+  if (type !== 'udp4' && type !== 'udp6')
+    throw new ArgumentTypeError('ERR_SOCKET_BAD_TYPE', 'Bad socket type specified. Valid types are: udp4, udp6');
   if (options.lookup !== undefined) checkedFunction(options.lookup, 'lookup');
   const core = stack.udp.openSocket(type === 'udp4' ? 4 : options.ipv6Only ? 6 : 46);
   if (options.reuseAddr) core.setOption('SO_REUSEADDR', 1);
@@ -278,7 +290,8 @@ export function setupDgram(
 }
 
 function closeOnAbort(socket: DgramMethods, signal: AbortSignal): void {
-  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) throw invalidType('options.signal', 'an instance of AbortSignal', signal);
+  if (typeof signal !== 'object' || signal === null || !('aborted' in signal))
+    throw invalidType('options.signal', 'an instance of AbortSignal', signal);
   const abort = (): void => {
     if (!socket._state.closed) socket.close();
   };

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { Stack } from '../net/stack.js';
 import { type Callable, callable } from './callable.js';
-import { type DgramOptions, DgramMethods, setupDgram } from './dgram-socket.js';
+import { DgramMethods, type DgramOptions, setupDgram } from './dgram-socket.js';
 import type { MessageInfo } from './dgram-state.js';
 import { type Lookup, localLookup } from './lookup.js';
 
@@ -12,7 +12,9 @@ export type { MessageInfo } from './dgram-state.js';
 /** A datagram socket: what `node:dgram` has, and interface, destination, ttl and traffic class of what comes. */
 export type DgramSocket = DgramMethods;
 
+/** The argument of createSocket. */
 export type DgramType = 'udp4' | 'udp6' | DgramOptions;
+/** Listens to 'message'. */
 export type MessageListener = (message: Buffer, info: MessageInfo) => void;
 
 /** What `import dgram from 'node:dgram'` gives, for one stack. */
@@ -21,6 +23,7 @@ export interface Dgram {
   createSocket(type: DgramType, listener?: MessageListener): DgramSocket;
 }
 
+/** Options of createDgram. */
 export interface CreateDgramOptions {
   /** How names become addresses. Default: only addresses and localhost do. */
   readonly lookup?: Lookup;

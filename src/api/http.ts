@@ -35,7 +35,12 @@ const withoutPath = (options: AgentOptions): object => ({ ...options, path: opti
 
 /** An agent of Node that dials by `createConnection`; callable without new, as Node's is. */
 function agentClass<T extends hostHttp.Agent>(Host: Class<T>, createConnection: (this: T, options: AgentOptions) => Duplex): Callable<T, unknown[]> {
-  return callable<T, unknown[]>({ name: 'Agent', methods: Host, shared: { createConnection }, setup: (self, ...args) => construct(Host, self, args) });
+  return callable<T, unknown[]>({
+    name: 'Agent',
+    methods: Host,
+    shared: { createConnection },
+    setup: (self, ...args) => construct(Host, self, args),
+  });
 }
 
 /** A server of Node that listens on the stack. */
@@ -99,7 +104,10 @@ export function createTls(net: Net): Tls {
 
 /** (options | port [, host] [, options]) [, callback]. */
 function tlsConnect(net: Net, args: readonly unknown[]): hostTls.TLSSocket {
-  const options: { port?: unknown; host?: unknown; socket?: Duplex; path?: string } = Object.assign({}, ...args.filter((x) => typeof x === 'object' && x !== null));
+  const options: { port?: unknown; host?: unknown; socket?: Duplex; path?: string } = Object.assign(
+    {},
+    ...args.filter((x) => typeof x === 'object' && x !== null),
+  );
   const [port, host] = args;
   if (typeof port !== 'object' && typeof port !== 'function') options.port = port;
   if (typeof host === 'string') options.host = host;
@@ -147,6 +155,7 @@ export interface UndiciConnectOptions {
   readonly httpSocket?: Duplex | undefined;
 }
 
+/** With the connection, or with what went wrong. */
 export type UndiciCallback = (...result: [null, HostSocket] | [Error, null]) => void;
 
 /** The `connect` of an undici Agent or Client, and with it of `fetch`, over `net`. `options` go to tls.connect: ca, rejectUnauthorized. */
@@ -157,7 +166,9 @@ export function createConnector(net: Net, options: hostTls.ConnectionOptions = {
     const where = { host: to.hostname, port: to.port === '' ? (secure ? 443 : 80) : Number(to.port), ...local };
     const name = to.servername ?? (net.isIP(to.hostname) === 0 ? to.hostname : '');
     const over = to.httpSocket === undefined ? {} : { socket: to.httpSocket };
-    const socket: HostSocket = secure ? tlsConnect(net, [{ ...options, ...where, ...over, ...(name === '' ? {} : { servername: name }) }]) : net.connect(where);
+    const socket: HostSocket = secure
+      ? tlsConnect(net, [{ ...options, ...where, ...over, ...(name === '' ? {} : { servername: name }) }])
+      : net.connect(where);
     const failed = (error: Error): void => callback(error, null);
     socket.once('error', failed);
     socket.once(secure ? 'secureConnect' : 'connect', () => {

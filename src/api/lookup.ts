@@ -1,10 +1,12 @@
 import { isIP } from 'node:net';
 
+/** One address of a name; `family` is 4 or 6. */
 export interface LookupAddress {
   readonly address: string;
   readonly family: number;
 }
 
+/** What is asked of a Lookup. */
 export interface LookupOptions {
   /** 4, 6, or 0 for both. */
   readonly family?: number;

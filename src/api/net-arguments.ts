@@ -1,7 +1,16 @@
 /** The overloads of `connect` and `listen`, and the checks of their options, in Node's words. */
 import type { BlockList } from 'node:net';
 import type { Lookup } from './lookup.js';
-import { ArgumentRangeError, ArgumentTypeError, checkedFunction, checkedNumber, checkedPort, checkedString, invalidType, outOfRange } from './node-errors.js';
+import {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  checkedFunction,
+  checkedNumber,
+  checkedPort,
+  checkedString,
+  invalidType,
+  outOfRange,
+} from './node-errors.js';
 import type { OnRead } from './tcp-transfer.js';
 
 /** Options of `new net.Socket()`. */
@@ -66,6 +75,7 @@ export interface ListenOptions {
   readonly interface?: string;
 }
 
+/** Any listener. */
 export type Listener = (...args: unknown[]) => void;
 
 /** A text that is no port is a path. */
@@ -106,9 +116,12 @@ function common<T extends object>(args: readonly unknown[]): [T, Listener | null
 }
 
 /** Refuses what Node refuses in the options of a Socket. */
-export function checkSocketOptions(options: SocketOptions & { objectMode?: unknown; readableObjectMode?: unknown; writableObjectMode?: unknown }): void {
+export function checkSocketOptions(
+  options: SocketOptions & { objectMode?: unknown; readableObjectMode?: unknown; writableObjectMode?: unknown },
+): void {
   for (const name of ['objectMode', 'readableObjectMode', 'writableObjectMode'] as const) {
-    if (options[name]) throw new ArgumentTypeError('ERR_INVALID_ARG_VALUE', `The property 'options.${name}' is not supported. Received ${String(options[name])}`);
+    if (options[name])
+      throw new ArgumentTypeError('ERR_INVALID_ARG_VALUE', `The property 'options.${name}' is not supported. Received ${String(options[name])}`);
   }
   if (options.keepAliveInitialDelay !== undefined) checkedNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay');
 }
@@ -135,7 +148,8 @@ export function checkConnectOptions(options: ConnectOptions, isIp: (text: string
   if (localAddress && !isIp(localAddress)) throw new ArgumentTypeError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${localAddress}`);
   if (localPort) checkedNumber(localPort, 'options.localPort');
   if (typeof port !== 'number' && typeof port !== 'string') throw invalidType('options.port', 'one of type number or string', port);
-  if (options.autoSelectFamily != null && typeof options.autoSelectFamily !== 'boolean') throw invalidType('options.autoSelectFamily', 'of type boolean', options.autoSelectFamily);
+  if (options.autoSelectFamily != null && typeof options.autoSelectFamily !== 'boolean')
+    throw invalidType('options.autoSelectFamily', 'of type boolean', options.autoSelectFamily);
   if (lookup != null) checkedFunction(lookup, 'options.lookup');
   if (options.host) checkedString(options.host, 'options.host');
   return {
@@ -153,6 +167,7 @@ export function checkConnectOptions(options: ConnectOptions, isIp: (text: string
 /** RFC 8305 §5 forbids less than 10 ms between attempts. */
 const ATTEMPT_DELAY_MIN = 10;
 
+/** The delay of a race in ms, at least ATTEMPT_DELAY_MIN; `otherwise` when none is given. */
 export function checkedDelay(value: unknown, otherwise: number): number {
   if (value == null) return otherwise;
   const ms = checkedNumber(value, 'options.autoSelectFamilyAttemptTimeout');

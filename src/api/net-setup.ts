@@ -44,4 +44,3 @@ function writeAfterEnd(this: SocketMethods, chunk: unknown, encoding?: unknown, 
   this.destroy(error);
   return false;
 }
-

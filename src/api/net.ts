@@ -31,7 +31,9 @@ export type Socket = hostNet.Socket & SocketExtras;
 /** A TCP server: node:net's own, listening on a stack. */
 export type Server = hostNet.Server;
 
+/** Options of createServer: Node's. */
 export type ServerOptions = hostNet.ServerOpts;
+/** Listens to 'connection'. */
 export type ConnectionListener = (socket: Socket) => void;
 
 /** What `import net from 'node:net'` gives, for one stack, and `adopt`. */
@@ -58,6 +60,7 @@ export interface Net {
   disguise(socket: Socket): Socket;
 }
 
+/** Options of createNet. */
 export interface CreateNetOptions {
   /** How names become addresses. Default: only addresses and localhost do. */
   readonly lookup?: Lookup;
@@ -141,7 +144,9 @@ function dial(Socket: Callable<SocketMethods, [SocketOptions?]>, args: readonly 
 }
 
 function acceptOptions({ allowHalfOpen, highWaterMark }: ListeningServer): SocketOptions {
-  return highWaterMark === undefined ? { allowHalfOpen } : { allowHalfOpen, readableHighWaterMark: highWaterMark, writableHighWaterMark: highWaterMark };
+  return highWaterMark === undefined
+    ? { allowHalfOpen }
+    : { allowHalfOpen, readableHighWaterMark: highWaterMark, writableHighWaterMark: highWaterMark };
 }
 
 function accepted(socket: SocketMethods, core: TcpSocket, server: ListeningServer): SocketMethods {

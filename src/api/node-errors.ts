@@ -37,8 +37,8 @@ function received(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'function') return `function ${value.name}`;
   if (typeof value === 'object') {
-    const { constructor } = value as { constructor?: { name?: string } };
-    return constructor?.name ? `an instance of ${constructor.name}` : inspect(value, { depth: -1 });
+    const { name } = (value as { constructor?: { name?: string } }).constructor ?? {};
+    return name ? `an instance of ${name}` : inspect(value, { depth: -1 });
   }
   let text = inspect(value, { colors: false });
   if (text.length > 28) text = `${text.slice(0, 25)}...`;
@@ -51,11 +51,13 @@ export function invalidType(name: string, expected: string, value: unknown): Arg
   return new ArgumentTypeError('ERR_INVALID_ARG_TYPE', `The "${name}" ${what} must be ${expected}. Received ${received(value)}`);
 }
 
+/** ERR_INVALID_ARG_VALUE: of the right type, and yet not to be used. */
 export function invalidValue(name: string, value: unknown, why = 'is invalid'): ArgumentTypeError {
   const what = name.includes('.') ? 'property' : 'argument';
   return new ArgumentTypeError('ERR_INVALID_ARG_VALUE', `The ${what} '${name}' ${why}. Received ${inspect(value)}`);
 }
 
+/** ERR_OUT_OF_RANGE. `range` as Node words it: '>= 0 && <= 255'. */
 export function outOfRange(name: string, range: string, value: unknown): ArgumentRangeError {
   return new ArgumentRangeError('ERR_OUT_OF_RANGE', `The value of "${name}" is out of range. It must be ${range}. Received ${String(value)}`);
 }
@@ -69,15 +71,18 @@ export function checkedPort(value: unknown, name: string, allowZero = true): num
   throw new ArgumentRangeError('ERR_SOCKET_BAD_PORT', `${name} should be ${least} 0 and < 65536. Received ${received(value)}.`);
 }
 
+/** Throws ERR_INVALID_ARG_TYPE when `value` is no function. */
 export function checkedFunction(value: unknown, name: string): void {
   if (typeof value !== 'function') throw invalidType(name, 'of type function', value);
 }
 
+/** The string, or ERR_INVALID_ARG_TYPE. */
 export function checkedString(value: unknown, name: string): string {
   if (typeof value === 'string') return value;
   throw invalidType(name, 'of type string', value);
 }
 
+/** The number, or ERR_INVALID_ARG_TYPE. */
 export function checkedNumber(value: unknown, name: string): number {
   if (typeof value === 'number') return value;
   throw invalidType(name, 'of type number', value);

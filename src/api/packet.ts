@@ -1,6 +1,6 @@
 /** Sockets for whole frames, with events: captures, link-layer protocols, tests. */
 import { Errno } from '../base/errors.js';
-import { type FrameFilter, FrameInfo, type PacketSocket as CorePacketSocket } from '../net/socket/packet-socket.js';
+import { type PacketSocket as CorePacketSocket, type FrameFilter, FrameInfo } from '../net/socket/packet-socket.js';
 import type { Stack } from '../net/stack.js';
 import { interfaceIndex } from './endpoint.js';
 import { EventSocket } from './event-socket.js';
@@ -8,6 +8,7 @@ import { callError, invalidType, outOfRange } from './node-errors.js';
 
 export type { FrameFilter } from '../net/socket/packet-socket.js';
 
+/** Options of createSocket. */
 export interface PacketOptions {
   /** Name of an interface. Default: all. */
   readonly interface?: string;
@@ -33,12 +34,14 @@ export interface PacketInfo {
   readonly time: number;
 }
 
+/** What a PacketSocket emits. */
 export interface PacketEvents {
   message: [frame: Buffer, info: PacketInfo];
   error: [error: Error];
   close: [];
 }
 
+/** Packet sockets of one stack. */
 export interface PacketApi {
   createSocket(options?: PacketOptions, onMessage?: (frame: Buffer, info: PacketInfo) => void): PacketSocket;
 }
@@ -77,7 +80,11 @@ export class PacketSocket extends EventSocket<CorePacketSocket> {
   }
 
   /** Sends a frame, from its link header on, out of the interface bound to or of `device`. The callback has the octets sent or the error. */
-  send(frame: Uint8Array, device?: string | ((error: Error | null, bytes?: number) => void), callback?: (error: Error | null, bytes?: number) => void): void {
+  send(
+    frame: Uint8Array,
+    device?: string | ((error: Error | null, bytes?: number) => void),
+    callback?: (error: Error | null, bytes?: number) => void,
+  ): void {
     const { open } = this;
     if (!(frame instanceof Uint8Array)) throw invalidType('frame', 'an instance of Uint8Array', frame);
     const done = typeof device === 'function' ? device : callback;

@@ -1,7 +1,7 @@
 /** Sockets for an IP protocol, with events: ping, traceroute, OSPF. */
 import { Errno } from '../base/errors.js';
 import { DatagramInfo } from '../net/socket/datagram-queue.js';
-import type { RawError, RawSocket as CoreRawSocket } from '../net/socket/raw-socket.js';
+import type { RawSocket as CoreRawSocket, RawError } from '../net/socket/raw-socket.js';
 import type { Stack } from '../net/stack.js';
 import { AddressText, interfaceIndex, parseEndpoint } from './endpoint.js';
 import { EventSocket } from './event-socket.js';
@@ -9,6 +9,7 @@ import { callError, checked, invalidType, outOfRange } from './node-errors.js';
 
 export type { RawError } from '../net/socket/raw-socket.js';
 
+/** Options of createSocket. */
 export interface RawOptions {
   /** IANA protocol number, [0, 255]. */
   readonly protocol: number;
@@ -31,6 +32,7 @@ export interface RawInfo {
   readonly size: number;
 }
 
+/** What a RawSocket emits. */
 export interface RawEvents {
   /** IPv4 packets with their header, IPv6 packets without, as raw(7) and RFC 3542 §3 have it. */
   message: [packet: Buffer, info: RawInfo];
@@ -40,6 +42,7 @@ export interface RawEvents {
   close: [];
 }
 
+/** Raw sockets of one stack. */
 export interface RawApi {
   createSocket(options: RawOptions, onMessage?: (packet: Buffer, info: RawInfo) => void): RawSocket;
 }

@@ -11,6 +11,7 @@ export type { ConnectionInfo, WebConnection } from './web-connection.js';
 export type { Datagram, WebDatagrams } from './web-datagrams.js';
 export type { WebListener } from './web-listener.js';
 
+/** Where connect goes, and from where. */
 export interface ConnectTo {
   /** An address of either family; names are the program's to resolve. */
   readonly address: string;
@@ -23,6 +24,7 @@ export interface ConnectTo {
   readonly signal?: AbortSignal;
 }
 
+/** Where listen listens. */
 export interface ListenAt {
   /** Default: any. */
   readonly address?: string;
@@ -34,6 +36,7 @@ export interface ListenAt {
   readonly options?: Readonly<Record<string, number | string>>;
 }
 
+/** Where udp is bound. */
 export interface DatagramsAt {
   /** Default: any. */
   readonly address?: string;

@@ -29,6 +29,7 @@ export interface OnRead {
   readonly callback: (octets: number, buffer: Uint8Array) => boolean;
 }
 
+/** What a Writable is told when a write is done. */
 export type WriteCallback = (error?: Error | null) => void;
 
 /**

@@ -5,7 +5,8 @@ import type { Duplex } from 'node:stream';
  * Is this 'data' listener that of the wrapper? It has this error in it, and there is no other sign: TLS sockets over ours
  * are made by node:tls itself, in servers of https, by libraries.
  */
-export const isTlsReader = (listener: { readonly name: string }): boolean => listener.name === 'ondata' && String(listener).includes('ERR_STREAM_WRAP');
+export const isTlsReader = (listener: { readonly name: string }): boolean =>
+  listener.name === 'ondata' && String(listener).includes('ERR_STREAM_WRAP');
 
 /** A socket of ours as this file needs it. */
 interface Carrier extends Duplex {

@@ -105,7 +105,10 @@ describe('http, https, tls and http2', () => {
       socket.pipe(socket);
     });
     const http = createHttp(a);
-    const [, socket] = (await once(http.get('http://10.0.0.2/', { headers: { connection: 'upgrade', upgrade: 'echo' } }), 'upgrade')) as [IncomingMessage, Socket];
+    const [, socket] = (await once(http.get('http://10.0.0.2/', { headers: { connection: 'upgrade', upgrade: 'echo' } }), 'upgrade')) as [
+      IncomingMessage,
+      Socket,
+    ];
     socket.end('echoed');
     assert.equal(await body(socket), 'echoed');
     const slow = http.get('http://10.0.0.2/slow', { timeout: 30 });

@@ -1,57 +1,17 @@
 import assert from 'node:assert/strict';
-import type { AddressInfo } from 'node:net';
-import { createNet, type Net, type Server, type Socket } from '#src/api/net.js';
-import { next, Pair, pause, until } from '../support/live-pair.js';
-
-type Failure = NodeJS.ErrnoException & { address?: string; port?: number };
+import type { Net, Socket } from '#src/api/net.js';
+import { next, type Pair, pause, until } from '../support/live-pair.js';
+import { type Failure, netPair } from '../support/net-pair.js';
 
 describe('net', () => {
-  let pair: Pair;
   let a: Net;
   let b: Net;
-
-  beforeEach(() => {
-    pair = new Pair();
-    a = createNet(pair.a);
-    b = createNet(pair.b);
+  let pair: Pair;
+  const { listening, joined, ended, text } = netPair((netA, netB, both) => {
+    a = netA;
+    b = netB;
+    pair = both;
   });
-
-  afterEach('nothing is left', () => pair.close());
-
-  const listening = async (server: Server, ...args: unknown[]): Promise<Server> => {
-    (server.listen as (...a: unknown[]) => void)(...args);
-    await next(server, 'listening');
-    return server;
-  };
-
-  /** A connection: its two ends and the server. */
-  const joined = async (options: object = {}, dial: object = {}): Promise<[Socket, Socket, Server]> => {
-    const server = await listening(b.createServer(options), 80);
-    const client = a.connect({ port: 80, host: '10.0.0.2', ...dial });
-    const [peer] = await next<[Socket]>(server, 'connection');
-    if (client.connecting) await next(client, 'connect');
-    return [client, peer, server];
-  };
-
-  const ended = async (...all: (Socket | Server)[]): Promise<void> => {
-    for (const one of all) {
-      const gone = next(one, 'close');
-      if ('destroy' in one) {
-        if (one.closed) continue;
-        one.destroy();
-      } else one.close();
-      await gone;
-    }
-  };
-
-  const text = async (socket: Socket): Promise<string> => {
-    let all = '';
-    socket.on('data', (chunk) => {
-      all += chunk;
-    });
-    await next(socket, 'end');
-    return all;
-  };
 
   describe('a connection', () => {
     it('echoes, and its events come in the order of Node', async () => {
@@ -113,7 +73,11 @@ describe('net', () => {
       const lost = a.connect(80, 'nowhere.example');
       const [error] = await next<[Failure & { hostname: string }]>(lost, 'error');
       assert.deepEqual([error.code, error.syscall, error.hostname], ['ENOTFOUND', 'getaddrinfo', 'nowhere.example']);
-      const found = a.connect({ port: 80, host: 'me', lookup: (_name: string, _options: object, done: (e: null, address: string, family: number) => void) => done(null, '127.0.0.1', 4) });
+      const found = a.connect({
+        port: 80,
+        host: 'me',
+        lookup: (_name: string, _options: object, done: (e: null, address: string, family: number) => void) => done(null, '127.0.0.1', 4),
+      });
       await next(found, 'connect');
       await ended(client, found, server);
     });
@@ -229,118 +193,6 @@ describe('net', () => {
     });
   });
 
-  describe('flow', () => {
-    const BULK = 4 << 20;
-
-    it('moves bulk data unharmed, at most 64 KB a time', async () => {
-      const [client, peer, server] = await joined();
-      const sent = Buffer.alloc(BULK);
-      for (let i = 0; i < BULK; i++) sent[i] = i % 251;
-      client.end(sent);
-      const parts: Buffer[] = [];
-      peer.on('data', (chunk) => parts.push(chunk));
-      await next(peer, 'end');
-      assert.ok(parts.every((p) => p.length <= 65_536));
-      assert.ok(Buffer.concat(parts).equals(sent));
-      assert.equal(peer.bytesRead, BULK);
-      assert.equal(client.bytesWritten, BULK);
-      client.resume();
-      await next(client, 'close');
-      await ended(server);
-    });
-
-    it('a paused reader shuts the window, the writer stops, and drain follows its reading', async () => {
-      const [client, peer, server] = await joined({ pauseOnConnect: true });
-      let drained = 0;
-      client.on('drain', () => drained++);
-      let written = 0;
-      const chunk = Buffer.alloc(65_536, 1);
-      // As a program should: stops at false, goes on at drain.
-      const write = (): void => {
-        while (written < 64 << 20) {
-          written += chunk.length;
-          if (!client.write(chunk)) return void client.once('drain', write);
-        }
-      };
-      write();
-      await pause(150);
-      const stopped = written;
-      assert.ok(stopped < 64 << 20, 'the writer stops');
-      assert.equal(client.writableNeedDrain, true);
-      assert.equal(client.info()?.snd_wnd === 0 || (client.info()?.unacked ?? 0) > 0 || (client.info()?.notsent_bytes ?? 0) > 0, true);
-      await pause(50);
-      assert.equal(written, stopped, 'and stays so');
-      let read = 0;
-      peer.on('data', (d) => {
-        read += d.length;
-      });
-      peer.resume();
-      await until(() => read === 64 << 20);
-      assert.ok(drained > 0);
-      await ended(client, peer, server);
-    });
-
-    it('onread reads into the memory of the program, and stops when asked', async () => {
-      const buffer = Buffer.alloc(1_000);
-      let got = '';
-      let go = true;
-      const server = await listening(b.createServer((s) => void s.end('x'.repeat(2_500))), 80);
-      const client = a.connect({
-        port: 80,
-        host: '10.0.0.2',
-        onread: {
-          buffer,
-          callback(octets: number, into: Uint8Array) {
-            assert.equal(into, buffer);
-            got += into.subarray(0, octets).toString();
-            return go;
-          },
-        },
-      });
-      go = false;
-      await until(() => got.length === 1_000);
-      await pause(20);
-      assert.equal(got.length, 1_000);
-      go = true;
-      client.resume();
-      await next(client, 'end');
-      assert.equal(got.length, 2_500);
-      assert.equal(client.bytesRead, 2_500);
-      await ended(client, server);
-    });
-
-    it('a listener that throws loses nothing', async () => {
-      const [client, peer, server] = await joined();
-      let seen = '';
-      peer.on('data', (d) => {
-        seen += d;
-        if (seen === '1') throw new RangeError('of the application');
-      });
-      const before = process.listeners('uncaughtException');
-      process.removeAllListeners('uncaughtException');
-      const caught = new Promise<Error>((resolve) => process.once('uncaughtException', resolve));
-      client.write('1');
-      assert.equal((await caught).message, 'of the application');
-      for (const listener of before) process.on('uncaughtException', listener);
-      client.write('2');
-      await until(() => seen === '12');
-      await ended(client, peer, server);
-    });
-
-    it('async iteration and pipe work as on any Duplex', async () => {
-      const server = await listening(
-        b.createServer((s) => void s.pipe(s)),
-        80,
-      );
-      const client = a.connect(80, '10.0.0.2');
-      client.end('there and back');
-      let all = '';
-      for await (const chunk of client) all += String(chunk);
-      assert.equal(all, 'there and back');
-      await ended(server);
-    });
-  });
-
   describe('time and options', () => {
     it('timeout comes after idleness only', async () => {
       const [client, peer, server] = await joined();
@@ -403,192 +255,6 @@ describe('net', () => {
       assert.equal(holds, 2);
       await ended(client, peer, server);
       assert.equal(holds, 0);
-    });
-  });
-
-  describe('a server', () => {
-    it('listens in all the ways of Node', async () => {
-      const ways: [unknown[], Partial<AddressInfo>][] = [
-        [[], { address: '::', family: 'IPv6' }],
-        [[80, '0.0.0.0'], { address: '0.0.0.0', family: 'IPv4' }],
-        [[81], { port: 81 }],
-        [['82'], { port: 82 }],
-        [[83, '10.0.0.2'], { address: '10.0.0.2', port: 83 }],
-        [[84, '10.0.0.2', 5], { port: 84 }],
-        [[85, 5], { port: 85 }],
-        [[{ port: 86, host: '127.0.0.1', backlog: 2 }], { address: '127.0.0.1', port: 86 }],
-        [[{ port: null }], {}],
-      ];
-      for (const [args, expected] of ways) {
-        const server = b.createServer();
-        let called = false;
-        await listening(server, ...args, () => {
-          called = true;
-        });
-        const at = server.address() as AddressInfo;
-        assert.deepEqual({ ...at, ...expected }, at);
-        assert.ok(at.port > 0 && called && server.listening);
-        await ended(server);
-        assert.equal(server.address(), null);
-      }
-    });
-
-    it('reports a port in use, and may not listen twice', async () => {
-      const first = await listening(b.createServer(), 80);
-      const second = b.createServer();
-      second.listen(80);
-      const [error] = await next<[Failure]>(second, 'error');
-      assert.deepEqual([error.code, error.errno, error.syscall, error.address, error.port], ['EADDRINUSE', -98, 'listen', '::', 80]);
-      assert.throws(() => first.listen(81), { code: 'ERR_SERVER_ALREADY_LISTEN' });
-      assert.throws(() => b.createServer().listen(-1), { code: 'ERR_SOCKET_BAD_PORT' });
-      assert.throws(() => b.createServer().listen({} as object), { code: 'ERR_INVALID_ARG_VALUE' });
-      await ended(first);
-      await listening(second, 80);
-      await ended(second);
-    });
-
-    it('maxConnections drops and tells whom', async () => {
-      const server = await listening(b.createServer(), 80);
-      server.maxConnections = 1;
-      const kept = a.connect(80, '10.0.0.2');
-      await next(server, 'connection');
-      const dropped = a.connect(80, '10.0.0.2');
-      dropped.on('error', () => {});
-      const [data] = await next<[Record<string, unknown>]>(server, 'drop');
-      assert.deepEqual([data['remoteAddress'], data['localPort'], data['remoteFamily']], ['::ffff:10.0.0.1', 80, 'IPv6']);
-      await next(dropped, 'close');
-      const count = await new Promise<number>((resolve) => server.getConnections((_e, n) => resolve(n)));
-      assert.equal(count, 1);
-      await ended(kept);
-      await ended(server);
-    });
-
-    it('close waits for connections, and then tells', async () => {
-      const [client, peer, server] = await joined();
-      let closed = false;
-      server.close(() => {
-        closed = true;
-      });
-      assert.equal(server.listening, false);
-      await pause(30);
-      assert.equal(closed, false);
-      const refused = a.connect(80, '10.0.0.2');
-      assert.equal((await next<[Failure]>(refused, 'error'))[0].code, 'ECONNREFUSED');
-      client.destroy();
-      peer.destroy();
-      await next(server, 'close');
-      assert.equal(closed, true);
-      const error = await new Promise<Failure | undefined>((resolve) => server.close((e) => resolve(e)));
-      assert.equal(error?.code, 'ERR_SERVER_NOT_RUNNING');
-    });
-
-    it('a signal closes it; await using does', async () => {
-      const control = new AbortController();
-      const server = await listening(b.createServer(), { port: 80, signal: control.signal });
-      control.abort();
-      await next(server, 'close');
-      const other = await listening(b.createServer(), 80);
-      await other[Symbol.asyncDispose]();
-      assert.equal(other.listening, false);
-    });
-
-    it('block lists keep strangers out, on either side', async () => {
-      const list = new b.BlockList();
-      list.addAddress('10.0.0.1');
-      const server = await listening(Object.assign(b.createServer(), { blockList: list }), 80);
-      server.on('connection', () => assert.fail('blocked'));
-      const client = a.connect(80, '10.0.0.2');
-      client.on('error', () => {});
-      client.resume();
-      await next(client, 'close');
-      const mine = new a.BlockList();
-      mine.addAddress('10.0.0.2');
-      const refused = a.connect({ port: 80, host: '10.0.0.2', blockList: mine });
-      assert.equal((await next<[Failure]>(refused, 'error'))[0].code, 'ERR_IP_BLOCKED');
-      await ended(server);
-    });
-
-    it('may be made without new, by inheritance old and new', async () => {
-      const plain = (b.Server as unknown as (f: () => void) => Server)(() => {});
-      assert.ok(plain instanceof b.Server);
-      function Old(this: Server): void {
-        (b.Server as unknown as { call(self: Server): void }).call(this);
-      }
-      Object.setPrototypeOf(Old.prototype, b.Server.prototype);
-      const old = new (Old as unknown as new () => Server)();
-      await listening(old, 80);
-      class Modern extends a.Socket {
-        extra = 1;
-      }
-      const modern = new Modern();
-      modern.connect(80, '10.0.0.2');
-      await next(modern, 'connect');
-      assert.ok(modern instanceof a.Socket && modern.extra === 1);
-      const bare = (a.Socket as unknown as () => Socket)();
-      assert.ok(bare instanceof a.Socket && bare instanceof a.Stream);
-      bare.destroy();
-      await ended(modern, old);
-    });
-  });
-
-  describe('a race of addresses', () => {
-    const lookup = (addresses: string[]) => (_name: string, options: { all?: boolean }, done: (e: null, found: unknown, family?: number) => void) => {
-      assert.equal(options.all, true);
-      const found = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
-      process.nextTick(() => done(null, found));
-    };
-
-    it('RFC 8305 §5: the next address has its turn when the first fails', async () => {
-      const server = await listening(b.createServer(), 80);
-      const failed: string[] = [];
-      const client = a.connect({ port: 80, host: 'peer', lookup: lookup(['fd00::2', '10.0.0.2']) });
-      client.on('connectionAttemptFailed', (address: string) => failed.push(address));
-      await next(client, 'connect');
-      assert.deepEqual(failed, ['fd00::2']);
-      assert.equal(client.remoteAddress, '10.0.0.2');
-      assert.deepEqual(client.autoSelectFamilyAttemptedAddresses, ['fd00::2:80', '10.0.0.2:80']);
-      await ended(client, server);
-    });
-
-    it('RFC 8305 §5: and when it is slow, and the first to answer wins', async () => {
-      const server = await listening(b.createServer(), 80);
-      const client = a.connect({ port: 80, host: 'peer', autoSelectFamilyAttemptTimeout: 20, lookup: lookup(['10.0.0.77', '10.0.0.2']) });
-      await next(client, 'connect');
-      assert.equal(client.remoteAddress, '10.0.0.2');
-      await ended(client, server);
-    });
-
-    it('all fail: one error with all of them', async () => {
-      const client = a.connect({ port: 81, host: 'peer', lookup: lookup(['10.0.0.2', '10.0.0.1']) });
-      const [error] = await next<[AggregateError & { code: string }]>(client, 'error');
-      assert.equal(error.code, 'ECONNREFUSED');
-      assert.deepEqual(
-        error.errors.map((e: Failure) => e.address),
-        ['10.0.0.2', '10.0.0.1'],
-      );
-    });
-  });
-
-  describe('the end of a stack', () => {
-    it('closed: connections and servers close without an error', async () => {
-      const [client, , server] = await joined();
-      const gone = Promise.all([next<[boolean]>(client, 'close'), next(server, 'close')]);
-      pair.a.close();
-      pair.b.close();
-      const [[hadError]] = await gone;
-      assert.equal(hadError, false);
-    });
-
-    it('failed: an error names the stack and the assertion', async () => {
-      const [client, peer, server] = await joined();
-      peer.on('error', () => {});
-      pair.devices[0].transmit = () => -1;
-      client.write('x');
-      const [error] = await next<[Failure & { cause: Error }]>(client, 'error');
-      assert.deepEqual([error.code, error.syscall, error.cause.name], ['EIO', 'read', 'AssertionError']);
-      assert.match(error.message, /stack 'a' failed: not true that a device takes of what it was offered/);
-      assert.equal(pair.failures.splice(0).length, 1);
-      await ended(peer, server);
     });
   });
 });

@@ -93,7 +93,10 @@ describe('packet', () => {
     await datagram(Buffer.from('look'));
     await until(() => seen.some(([frame]) => protocol(frame) === 17));
     assert.deepEqual(
-      seen.filter(([f]) => f.readUInt16BE(12) === 0x806).slice(0, 2).map(([frame, info]) => [frame.readUInt16BE(12), info.direction, info.interface]),
+      seen
+        .filter(([f]) => f.readUInt16BE(12) === 0x806)
+        .slice(0, 2)
+        .map(([frame, info]) => [frame.readUInt16BE(12), info.direction, info.interface]),
       [
         [0x806, 'out', 'eth0'],
         [0x806, 'in', 'eth0'],
@@ -140,7 +143,9 @@ describe('packet', () => {
   it('sends frames as they are', async () => {
     const socket = createPacket(pair.a).createSocket({ interface: 'eth0' });
     const got: Buffer[] = [];
-    const other = createPacket(pair.b).createSocket({ direction: 'in', filter: (bytes, at) => (bytes[at + 12] === 0x88 ? 1_514 : 0) }, (f) => got.push(f));
+    const other = createPacket(pair.b).createSocket({ direction: 'in', filter: (bytes, at) => (bytes[at + 12] === 0x88 ? 1_514 : 0) }, (f) =>
+      got.push(f),
+    );
     const frame = Buffer.alloc(60);
     frame.fill(0xff, 0, 6);
     frame[6] = 2;
@@ -151,12 +156,10 @@ describe('packet', () => {
     assert.ok(frame.equals(got[0] as Buffer));
     const failure = (data: Uint8Array, device?: string): Promise<string | undefined> =>
       new Promise((resolve) => socket.send(data, device as string, (error) => resolve((error as NodeJS.ErrnoException | null)?.code)));
-    assert.deepEqual([await failure(frame, 'eth9'), await failure(frame, 'lo'), await failure(Buffer.alloc(2_000)), await failure(Buffer.alloc(5))], [
-      'ENODEV',
-      'ENODEV',
-      'EMSGSIZE',
-      'EINVAL',
-    ]);
+    assert.deepEqual(
+      [await failure(frame, 'eth9'), await failure(frame, 'lo'), await failure(Buffer.alloc(2_000)), await failure(Buffer.alloc(5))],
+      ['ENODEV', 'ENODEV', 'EMSGSIZE', 'EINVAL'],
+    );
     pair.devices[0].setCarrier(false);
     assert.equal(await failure(frame), 'ENETDOWN');
     socket.close();
