@@ -16,7 +16,7 @@ import { formatAddress } from './base/address.js';
 import type { AssertionError } from './base/assert.js';
 import { applyConfig } from './config/apply.js';
 import { type Config, checkConfig } from './config/config.js';
-import type { Hypercalls } from './hyper/hypercalls.js';
+import type { Device, DeviceSpec, Hypercalls } from './hyper/hypercalls.js';
 import { createNodeHost } from './hyper/node-host.js';
 import type { InterfaceAddress } from './net/interface.js';
 import { Stack } from './net/stack.js';
@@ -128,7 +128,7 @@ export class AnyStack {
     this.observers = new Observers(this.core.ctx.observer);
     const recorded = options.recorded ?? RECORDED;
     this.recorder = recorded > 0 ? new Recorder(this.core, this.observers, recorded) : null;
-    this.link = new Link(this.core);
+    this.link = new Link(this.core, (name) => this.reopened(name));
     this.addr = new Addr(this.core);
     this.route = new Route(this.core);
     this.neigh = new Neigh(this.core);
@@ -269,6 +269,11 @@ export class AnyStack {
     // Sockets tell their owners in a turn of their own.
     await new Promise<void>((resolve) => setImmediate(resolve));
     this.events.emit('close');
+  }
+
+  private reopened(name: string): Device | null {
+    const spec = this.present.interfaces?.[name]?.device;
+    return spec === undefined ? null : this.core.hyper.open(spec as DeviceSpec);
   }
 
   /** A gateway works without any socket: it keeps the process alive as long as it forwards. */

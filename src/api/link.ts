@@ -1,4 +1,5 @@
 import { NetError } from '../base/errors.js';
+import type { Device } from '../hyper/hypercalls.js';
 import type { Interface } from '../net/interface.js';
 import type { Stack } from '../net/stack.js';
 import { nearest } from '../net/sysctl.js';
@@ -39,9 +40,12 @@ export interface LinkInfo {
 /** `stack.link`: interfaces. */
 export class Link {
   private readonly core: Stack;
+  private readonly reopen: (name: string) => Device | null;
 
-  constructor(core: Stack) {
+  /** `reopen` opens the device of an interface anew that lost its own; null where nobody knows how. */
+  constructor(core: Stack, reopen: (name: string) => Device | null = () => null) {
     this.core = core;
+    this.reopen = reopen;
   }
 
   /** All interfaces, or the named one. NetError ENODEV when there is none of that name. */
@@ -49,11 +53,18 @@ export class Link {
     return (name === undefined ? [...this.core.interfaces] : [interfaceNamed(this.core, name, 'link show')]).map(linkInfo);
   }
 
-  /** Takes up or down, or changes the MTU. Connections stay; what they send while it is down is lost. */
+  /**
+   * Takes up or down, or changes the MTU. Connections stay; what they send while it is down is lost. An interface whose device
+   * died gets a new one when it is taken up; NetError when the host has none.
+   */
   set(name: string, change: LinkChange): void {
     const iface = interfaceNamed(this.core, name, 'link set');
     if (change.mtu !== undefined) setMtu(iface, change.mtu);
     if (change.promiscuous !== undefined) iface.promiscuous = change.promiscuous;
+    if (change.up === true && iface.error !== null) {
+      const device = this.reopen(name);
+      if (device !== null) this.core.startDevice(iface, device);
+    }
     if (change.up !== undefined && change.up !== iface.up) {
       iface.up = change.up;
       // What neighbours were on the link may have changed while it was down.
