@@ -127,7 +127,7 @@ export class Stack {
         packet.family === 6 ? this.v6.icmp.unreachable(packet, port ? 4 : 1, 0) : this.icmp4.unreachable(packet, rejectCode4(port), 0),
       reset: (packet) => this.tcp.reject(packet),
     });
-    this.ipsec = new Ipsec(ctx, this.ip, this.demux, () => ({ v4: this.icmp4, v6: null }));
+    this.ipsec = new Ipsec(ctx, this.ip, this.demux, () => ({ v4: this.icmp4, v6: this.v6.icmp }));
     this.stacking = new Stacking(ctx, demux, this.interfaces, (name, device, vrf) => this.addInterface(name, device, vrf));
     this.addresses.add(lo, { address: v4(0x7f000001), length: 8 }, 'loopback');
     hyper.attach(() => this.poll());

@@ -110,7 +110,7 @@ describe('IKEv2 and ESP against strongSwan', function () {
     service.ike.add(mine);
     added.push(mine);
     if (c.by === 'us') service.ike.initiate(mine);
-    else void peers.script('ss/sw.sh', ['A', '--initiate', '--child', 'net']);
+    else assert.match(await peers.script('ss/sw.sh', ['A', '--initiate', '--child', 'net']), /initiate completed successfully/);
     await until(() => service.ike.list().some((sa) => sa.children.length > 0), 'the child is up');
     return mine;
   }

@@ -58,7 +58,12 @@ describe('libraries over two stacks', () => {
     const { statusCode, body } = await request('http://10.0.0.2/hello/world', { dispatcher });
     assert.deepEqual([statusCode, await body.json()], [200, { hello: 'world', from: '::ffff:10.0.0.1' }]);
     const numbers = Array.from({ length: 100_000 }, (_, i) => i);
-    const posted = await fetch('http://10.0.0.2/sum', { dispatcher, method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(numbers) });
+    const posted = await fetch('http://10.0.0.2/sum', {
+      dispatcher,
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(numbers),
+    });
     assert.deepEqual(await posted.json(), { sum: 4_999_950_000 });
     const all = await Promise.all(Array.from({ length: 20 }, () => fetch('http://10.0.0.2/big', { dispatcher }).then((r) => r.arrayBuffer())));
     assert.ok(all.every((b) => b.byteLength === 2_000_000));
@@ -108,7 +113,12 @@ describe('libraries over two stacks', () => {
     const port = server.createServer(broker.handle as unknown as (socket: Socket) => void);
     port.listen(1_883);
     const dial = (will?: { topic: string; payload: Buffer; qos: 0; retain: false }): MqttClient =>
-      new MqttClient(() => client.connect(1_883, '10.0.0.2'), { protocolVersion: 4, keepalive: 5, reconnectPeriod: 0, ...(will === undefined ? {} : { will }) });
+      new MqttClient(() => client.connect(1_883, '10.0.0.2'), {
+        protocolVersion: 4,
+        keepalive: 5,
+        reconnectPeriod: 0,
+        ...(will === undefined ? {} : { will }),
+      });
     const watcher = dial();
     const seen: [string, string][] = [];
     watcher.on('message', (topic, payload) => seen.push([topic, payload.toString()]));

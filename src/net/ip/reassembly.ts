@@ -31,6 +31,7 @@ class Datagram {
   readonly identification: number;
   readonly protocol: number;
   readonly vrf: number;
+  readonly spi: number;
   readonly timer: Timer;
   /** Fragments in order of offset, without overlap. */
   readonly fragments: Packet[] = [];
@@ -49,6 +50,7 @@ class Datagram {
     this.identification = identification;
     this.protocol = packet.protocol;
     this.vrf = vrf;
+    this.spi = packet.spi;
     this.timer = new Timer(TimerKind.Reassembly, { owner, datagram: this });
   }
 }
@@ -63,7 +65,7 @@ export class Reassembly {
   private readonly vrfOf: (index: number) => number;
   /** By hash, then by comparison; in order of arrival, so the first is the oldest. */
   private readonly datagrams = new Map<number, Datagram>();
-  private readonly words = new Int32Array(10);
+  private readonly words = new Int32Array(11);
   private memory = 0;
 
   constructor(ctx: Context, format: FragmentFormat, vrfOf: (index: number) => number) {
@@ -134,13 +136,14 @@ export class Reassembly {
     const { source: s, destination: d } = packet;
     // Secret, since a stranger chooses addresses and identification; a collision replaces the older datagram.
     const w = this.words;
-    w.set([s.w0, s.w1, s.w2, s.w3, d.w0, d.w1, d.w2, d.w3, id, (vrf << 8) | packet.protocol]);
+    w.set([s.w0, s.w1, s.w2, s.w3, d.w0, d.w1, d.w2, d.w3, id, (vrf << 8) | packet.protocol, packet.spi]);
     const key = halfSipHash(this.ctx.secret, w, w.length);
     const found = this.datagrams.get(key);
     if (found !== undefined) {
       const same =
         found.identification === id &&
         found.vrf === vrf &&
+        found.spi === packet.spi && // a clear fragment never completes what an SA has begun (RFC 4301 §7)
         found.protocol === packet.protocol &&
         found.source.equals(s) &&
         found.destination.equals(d);
