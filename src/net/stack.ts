@@ -23,6 +23,7 @@ import { Icmp4 } from './ipv4/icmp.js';
 import { Igmp } from './ipv4/igmp.js';
 import { Ipv4 } from './ipv4/ipv4.js';
 import { Output4 } from './ipv4/output.js';
+import { Redirects } from './ipv4/redirects.js';
 import { Family6 } from './ipv6/family.js';
 import { Arp } from './link/arp.js';
 import { Demux, Ethernet, IpLink } from './link/link.js';
@@ -103,6 +104,8 @@ export class Stack {
     });
     this.addresses = new Addresses(this.ip, this.arp);
     this.icmp4 = new Icmp4(ctx, this.ip);
+    const redirects = new Redirects(this.ip);
+    this.icmp4.redirect = (packet, gateway, destination) => redirects.learn(packet, gateway, destination);
     this.forward4 = new Forward4(ctx, this.ip, this.ethernet, this.icmp4);
     this.reassembly4 = new Reassembly(ctx, fragmentFormat4(ctx, this.icmp4), (index) => this.interfaces.at(index)?.vrf ?? 0);
     this.ipv4 = new Ipv4(ctx, this.ip, this.icmp4, this.forward4, this.reassembly4);

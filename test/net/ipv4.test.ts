@@ -4,7 +4,7 @@ import { seconds } from '#src/base/time.js';
 import { DatagramInfo } from '#src/net/socket/datagram-queue.js';
 import type { UdpSocket } from '#src/net/socket/udp-socket.js';
 import { address } from '../support/stacks.js';
-import { Bench, checksum, concat, hex, icmp, type Ipv4Fields, ipv4, toHex, udp } from '../support/wire.js';
+import { Bench, checksum, concat, hex, type Ipv4Fields, icmp, ipv4, toHex, udp } from '../support/wire.js';
 
 describe('IPv4', () => {
   let t: Bench;
@@ -235,6 +235,38 @@ describe('IPv4', () => {
       assert.equal(socket.takeError(), 0);
       t.ip({ protocol: 1, payload: icmp(3, 3, 0, ipv4({ src: '10.0.0.1', dst: '10.0.0.9', payload: udp(7, 9) })) });
       assert.equal(socket.takeError(), Errno.ECONNREFUSED);
+    });
+
+    it('RFC 1122 §3.2.2.2: a redirect is believed from the gateway in use, to one on the link, and from nobody else', () => {
+      t.stack.ip.routes.add({
+        family: 4,
+        prefix: address('0.0.0.0'),
+        length: 0,
+        type: 'unicast',
+        index: t.eth0.index,
+        gateway: address('10.0.0.9'),
+        source: null,
+        metric: 0,
+        mtu: 0,
+        table: 254,
+        vrf: 0,
+        protocol: 'static',
+      });
+      const about = ipv4({ src: '10.0.0.1', dst: '192.0.2.7', payload: udp(7, 9) });
+      const learned = (): string[] =>
+        t.stack.ip.routes
+          .list()
+          .filter((r) => r.protocol === 'redirect')
+          .map((r) => `${r.prefix} via ${r.gateway}`);
+      t.ip({ src: '10.0.0.8', protocol: 1, payload: icmp(5, 1, 0x0a000005, about) });
+      assert.deepEqual(learned(), [], 'not from a stranger');
+      t.ip({ protocol: 1, payload: icmp(5, 1, 0xc0000205 | 0, about) });
+      assert.deepEqual(learned(), [], 'not to a gateway off the link');
+      t.ip({ protocol: 1, payload: icmp(5, 1, 0x0a000005, about) });
+      assert.deepEqual(learned(), ['192.0.2.7 via 10.0.0.5']);
+      t.stack.ctx.sysctl.set('net.ipv4.conf.all.accept_redirects', 0);
+      t.ip({ protocol: 1, payload: icmp(5, 1, 0x0a000006, about) });
+      assert.deepEqual(learned(), ['192.0.2.7 via 10.0.0.5']);
     });
 
     it('a raw socket receives what its protocol does, header included, and errors about what it sent', () => {
