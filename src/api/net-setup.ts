@@ -21,8 +21,12 @@ export function setupSocket(socket: SocketMethods, net: NetShared, given: Socket
   const { blockList } = options;
   if (blockList !== undefined && typeof blockList?.check !== 'function')
     throw invalidType('options.blockList', 'an instance of net.BlockList', blockList);
-  Object.assign(socket, { connecting: false, timeout: undefined, server: null, _server: null, _host: null, _parent: null, blockList });
-  Object.assign(socket, { _state: new SocketState(socket, net, options) });
+  socket.connecting = false;
+  socket.timeout = undefined;
+  socket.server = socket._server = null;
+  socket._host = null;
+  socket.blockList = blockList;
+  socket._state = new SocketState(socket, net, options);
   if (options.noDelay) socket.setNoDelay();
   if (options.keepAlive) socket.setKeepAlive(true, options.keepAliveInitialDelay);
   socket.on('end', endedByPeer);

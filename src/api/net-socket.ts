@@ -29,7 +29,7 @@ export class SocketMethods extends Duplex {
   declare autoSelectFamilyAttemptedAddresses: string[] | undefined;
   declare blockList: BlockList | undefined;
   /** Not for applications. */
-  declare readonly _state: SocketState;
+  declare _state: SocketState;
 
   /** (options | port [, host]) [, callback]. A path connects to the host's Unix socket, and the socket becomes Node's. */
   connect(...args: unknown[]): this {
@@ -42,13 +42,13 @@ export class SocketMethods extends Duplex {
     const { net } = state;
     const target = checkConnectOptions(options, isIP, net.autoSelectFamily, net.attemptDelay);
     if (callback !== null) this.once('connect', callback);
-    if (this.destroyed) state.renew(this);
+    if (this.destroyed) state.renew();
     this.connecting = true;
     this._host = isIP(target.host) === 0 ? target.host : null;
     this._unrefTimer();
     state.hold.begin();
     this.autoSelectFamilyAttemptedAddresses = undefined;
-    state.attempt = new Attempt(state.connecting, options, target, net.lookup);
+    state.attempt = new Attempt(state, options, target, net.lookup);
     return this;
   }
 

@@ -26,10 +26,10 @@ export interface AddressInfo {
   port?: number;
 }
 
-/** What a net.Socket keeps to itself. */
-export class SocketState {
+/** What a net.Socket keeps to itself, and what its connect reports to. */
+export class SocketState implements Connecting {
   readonly net: NetShared;
-  readonly connecting: Connecting;
+  readonly stack: Stack;
   readonly onRead: OnRead | null;
   readonly options: SocketOptions;
   transfer: Transfer;
@@ -42,29 +42,24 @@ export class SocketState {
   carriesTls = false;
   /** RST instead of FIN. */
   resetting = false;
+  private readonly socket: SocketMethods;
   private readonly asked = new Map<string, number | string>();
   private peer: AddressInfo | null = null;
   private name: AddressInfo | null = null;
 
   constructor(socket: SocketMethods, net: NetShared, options: SocketOptions) {
+    this.socket = socket;
     this.net = net;
+    this.stack = net.stack;
     this.options = options;
     this.onRead = checkedOnRead(options.onread);
     this.transfer = new Transfer(socket, this.onRead);
     this.hold = new Hold(net.stack.hyper);
-    this.connecting = {
-      stack: net.stack,
-      emit: (event, ...args) => socket.emit(event, ...args),
-      blocked: (address, family) => socket.blockList?.check(address, family === 6 ? 'ipv6' : 'ipv4') ?? false,
-      prepare: (core) => this.prepare(core),
-      attempted: (address) => (socket.autoSelectFamilyAttemptedAddresses ??= []).push(address),
-      failed: (error) => socket.destroy(error),
-      connected: (core) => this.connected(socket, core),
-    };
   }
 
   /** A destroyed socket connects again. */
-  renew(socket: SocketMethods): void {
+  renew(): void {
+    const { socket } = this;
     (socket as unknown as { _undestroy(): void })._undestroy();
     Reflect.deleteProperty(socket, 'write');
     this.transfer = new Transfer(socket, this.onRead);
@@ -78,7 +73,28 @@ export class SocketState {
     this.transfer.start(core);
   }
 
-  private connected(socket: SocketMethods, core: TcpSocket): void {
+  emit(event: string, ...args: unknown[]): boolean {
+    return this.socket.emit(event, ...args);
+  }
+
+  blocked(address: string, family: number): boolean {
+    return this.socket.blockList?.check(address, family === 6 ? 'ipv6' : 'ipv4') ?? false;
+  }
+
+  prepare(core: TcpSocket): void {
+    for (const [name, value] of this.asked) core.setOption(name, value);
+  }
+
+  attempted(address: string): void {
+    (this.socket.autoSelectFamilyAttemptedAddresses ??= []).push(address);
+  }
+
+  failed(error: Error): void {
+    this.socket.destroy(error);
+  }
+
+  connected(core: TcpSocket): void {
+    const { socket } = this;
     this.attempt = null;
     this.core = core;
     this.name = this.peer = null;
@@ -89,10 +105,6 @@ export class SocketState {
     if (this.core !== core) return;
     this.transfer.start(core);
     if (!socket.isPaused()) socket.read(0);
-  }
-
-  private prepare(core: TcpSocket): void {
-    for (const [name, value] of this.asked) core.setOption(name, value);
   }
 
   setOption(name: string, value: number | string): number {
@@ -125,7 +137,7 @@ export class SocketState {
   }
 
   private describe(core: TcpSocket, address: TcpSocket['localAddress'], port: number): AddressInfo {
-    return { address: formatEndpoint(this.net.stack, core.family, address, core.zone), family: core.family === 4 ? 'IPv4' : 'IPv6', port };
+    return { address: formatEndpoint(this.stack, core.family, address, core.zone), family: core.family === 4 ? 'IPv4' : 'IPv6', port };
   }
 
   /** Gives the core socket back; writes under way end with `error`. */
