@@ -12,7 +12,7 @@ import { measured } from './rtt.js';
 import { sackArrived } from './sack.js';
 import { Flag, type Segment } from './segment.js';
 import { waitingOctets, windowUsed } from './send.js';
-import { Pending, type Tcb } from './tcb.js';
+import { countsOf, Pending, type Tcb } from './tcb.js';
 import { cancel, rearm } from './timers.js';
 
 /**
@@ -78,7 +78,7 @@ function updateWindow(tcb: Tcb, seg: Segment): void {
 
 /** SND.UNA moves to SEG.ACK: records and octets below it are done with. */
 function advanceUna(tcb: Tcb, flight: Flight | null, seg: Segment, now32: number): void {
-  const { snd, tcp, sendBuffer, counts } = tcb;
+  const { snd, tcp, sendBuffer } = tcb;
   const { sample } = tcp;
   sample.acked = (seg.ack - snd.una) | 0;
   if (flight !== null) deliver(tcb, flight, seg, now32);
@@ -89,7 +89,7 @@ function advanceUna(tcb: Tcb, flight: Flight | null, seg: Segment, now32: number
   if (sendBuffer !== null) {
     const before = sendBuffer.octets;
     sendBuffer.release(seqGt(seg.ack, sendBuffer.end) ? sendBuffer.end : seg.ack);
-    counts.octetsAcked += before - sendBuffer.octets;
+    countsOf(tcb).octetsAcked += before - sendBuffer.octets;
     if (tcb.socket !== null && tcb.socket.onReady !== null) tcb.socket.report(0);
   }
   if (tcb.path !== null) tcp.ip.confirm(tcb.path);

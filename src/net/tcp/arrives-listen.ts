@@ -236,7 +236,6 @@ function passive(tcp: Tcp, listener: Listener, half: HalfOpen): Tcb {
   tcb.remotePort = half.remotePort;
   tcb.vrf = half.vrf;
   tcb.zone = half.zone;
-  tcb.passive = true;
   tcb.tsOffset = half.tsOffset;
   tcb.tsRecent = half.tsRecent;
   tcb.tsRecentAt = tcp.ctx.now;

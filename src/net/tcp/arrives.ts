@@ -43,7 +43,7 @@ export function segmentArrives(tcb: Tcb, seg: Segment, packet: Packet): number {
 function heard(tcb: Tcb, seg: Segment): void {
   tcb.heardAt = tcb.tcp.ctx.now;
   tcb.probes = 0;
-  tcb.counts.segsIn += seg.count;
+  tcb.rcv.segments += seg.count;
 }
 
 /** PAWS: a segment older than the last in order is a duplicate of long ago. RFC 7323 §5.3 R1; RSTs are exempt (§5.2). */
@@ -165,7 +165,7 @@ function finAcknowledged(tcb: Tcb): number {
   const { tcp } = tcb;
   if (tcb.state === State.FinWait1) {
     enter(tcb, State.FinWait2);
-    if (tcb.deaf) armFinWait2(tcb);
+    if (tcb.socket === null) armFinWait2(tcb);
     tcb.socket?.report(0);
   } else if (tcb.state === State.Closing) {
     enter(tcb, State.TimeWait);
@@ -189,7 +189,7 @@ function noteUrgent(tcb: Tcb, seg: Segment): void {
 function checkText(tcb: Tcb, seg: Segment, packet: Packet): number {
   if (tcb.ecn !== null && seg.length > 0) markArrived(tcb, tcb.ecn, seg);
   if (seg.length === 0 || !receives(tcb.state)) return 0;
-  if (tcb.deaf && seqGt((seg.seq + seg.length) | 0, tcb.rcv.nxt)) {
+  if (tcb.socket === null && seqGt((seg.seq + seg.length) | 0, tcb.rcv.nxt)) {
     // Nobody will ever read it: the peer must not believe that it was taken (RFC 2525 §2.17).
     tcb.tcp.ctx.counters.count(Counter.TcpExtTCPAbortOnData);
     abort(tcb);

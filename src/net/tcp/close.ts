@@ -25,7 +25,6 @@ export function closeSending(tcb: Tcb): void {
 export function abandon(tcb: Tcb, linger0: boolean): void {
   const { tcp } = tcb;
   tcb.socket = null;
-  tcb.deaf = true;
   if (tcb.state === State.Closed || tcb.state === State.TimeWait) return tcp.forget(tcb);
   const unread = tcb.receiveBuffer !== null && tcb.receiveBuffer.available > 0;
   if (tcb.state === State.SynSent || linger0 || unread) {

@@ -57,8 +57,9 @@ export class AckSample implements Delivery {
       if (this.rtt < 0 || rtt < this.rtt) this.rtt = rtt;
       if (seqLt(sent.seq, flight.high)) this.originalDelivered = true;
     }
-    rackUpdate(tcb, flight, sent, rtt, again, seg);
-    noteReordering(tcb, flight, sent, again, this.priorFack);
+    const end = (sent.seq + octets) | 0;
+    rackUpdate(tcb, flight, sent, end, rtt, again, seg);
+    noteReordering(tcb, flight, sent.seq, end, again, this.priorFack);
     if (!this.sampled || ((sent.time - this.sampleSentAt) | 0) >= 0) {
       this.sampled = true;
       this.sampleSentAt = sent.time;
@@ -88,25 +89,25 @@ export class AckSample implements Delivery {
 }
 
 /** RFC 8985 §6.2 step 2: remembers what was sent last among what has been delivered. */
-function rackUpdate(tcb: Tcb, flight: Flight, sent: Sent, rtt: number, again: boolean, seg: Segment): void {
+function rackUpdate(tcb: Tcb, flight: Flight, sent: Sent, end: Seq, rtt: number, again: boolean, seg: Segment): void {
   if (again) {
     // An ACK of the original, not of the retransmission, would make the round trip too short: then everything looks lost.
     if (seg.options.timestamps && ((seg.options.tsEcr - stampOf(tcb, sent.time)) | 0) < 0) return;
     if (rtt < tcb.rtt.min) return;
   }
   flight.rackRtt = rtt;
-  if (flight.rackValid && !sentAfter(sent.time, sent.end, flight.rackTime, flight.rackEnd)) return;
+  if (flight.rackValid && !sentAfter(sent.time, end, flight.rackTime, flight.rackEnd)) return;
   flight.rackValid = true;
   flight.rackTime = sent.time;
-  flight.rackEnd = sent.end;
+  flight.rackEnd = end;
 }
 
 /** RFC 8985 §6.2 step 3: an original that comes in below what has already been delivered was overtaken. */
-function noteReordering(tcb: Tcb, flight: Flight, sent: Sent, again: boolean, priorFack: Seq): void {
-  if (seqGt(sent.end, flight.fack)) flight.fack = sent.end;
-  if (again || seqGte(sent.end, priorFack)) return;
+function noteReordering(tcb: Tcb, flight: Flight, seq: Seq, end: Seq, again: boolean, priorFack: Seq): void {
+  if (seqGt(end, flight.fack)) flight.fack = end;
+  if (again || seqGte(end, priorFack)) return;
   flight.reorderingSeen = true;
-  const degree = Math.ceil(((priorFack - sent.seq) | 0) / tcb.snd.mss);
+  const degree = Math.ceil(((priorFack - seq) | 0) / tcb.snd.mss);
   if (degree > flight.reordering) flight.reordering = Math.min(degree, REORDERING_LIMIT);
 }
 

@@ -14,9 +14,12 @@ export const SentFlag = {
   Retransmitted: 4,
   /** Was ever sent again: its round trip says nothing (Karn). */
   EverRetransmitted: 8,
-  /** Its last octet went out with PSH. */
+  /** Its last octet was the last one written then: PSH goes with it. */
   Pushed: 16,
 } as const;
+
+/** What is true of a stretch whatever becomes of it. */
+const KEPT = SentFlag.EverRetransmitted | SentFlag.Pushed;
 
 /** A stretch of sequence space sent at one time: one segment as handed to IP, up to 64 KB; SACKs may split it. Pooled. */
 export class Sent {
@@ -230,7 +233,7 @@ export class Flight {
   markSacked(sent: Sent): Sent {
     this.uncount(sent);
     this.unlinkTimed(sent);
-    sent.flags = (sent.flags & SentFlag.EverRetransmitted) | SentFlag.Sacked;
+    sent.flags = (sent.flags & KEPT) | SentFlag.Sacked;
     this.sacked += sent.octets;
     if (sent.next !== null && sent.next.flags & SentFlag.Sacked) this.join(sent, sent.next);
     const { previous } = sent;
@@ -260,14 +263,14 @@ export class Flight {
   /** The SACK was taken back (RFC 2018 §8), or the conclusion of loss: the record is in flight again. */
   unmark(sent: Sent): void {
     this.uncount(sent);
-    sent.flags &= SentFlag.EverRetransmitted;
+    sent.flags &= KEPT;
     if (!sent.timed) this.pushTimedInOrder(sent);
   }
 
   markRetransmitted(sent: Sent, time: number): void {
     this.uncount(sent);
     this.unlinkTimed(sent);
-    sent.flags = SentFlag.Retransmitted | SentFlag.EverRetransmitted;
+    sent.flags = (sent.flags & KEPT) | SentFlag.Retransmitted | SentFlag.EverRetransmitted;
     this.retransmitted += sent.octets;
     sent.time = time;
     this.pushTimed(sent);

@@ -3,12 +3,13 @@ import { timeoutOf } from './rtt.js';
 import { waitingOctets } from './send.js';
 import { State, stateNames } from './states.js';
 import { advertisedMss } from './syn.js';
-import type { Tcb } from './tcb.js';
+import { Counts, type Tcb } from './tcb.js';
 import { offered } from './window.js';
 
 /** A snapshot of a connection in tcp_info's terms. */
 export function connectionInfo(tcb: Tcb): TcpInfo {
-  const { snd, rcv, rtt, flight, counts, agreed, tcp, ecn } = tcb;
+  const { snd, rcv, rtt, flight, agreed, tcp, ecn } = tcb;
+  const counts = tcb.counts ?? new Counts();
   const { now } = tcp.ctx;
   const segments = (octets: number): number => Math.ceil(octets / snd.mss);
   const since = (at: number): number => (at === 0 ? 0 : now - at);
@@ -39,8 +40,8 @@ export function connectionInfo(tcb: Tcb): TcpInfo {
     sacked: flight === null ? 0 : agreed.sack ? segments(flight.sacked) : flight.duplicates,
     lost: segments((flight?.lost ?? 0) + (flight?.retransmitted ?? 0)),
     retrans: segments(flight?.retransmitted ?? 0),
-    last_data_sent: since(tcb.sentAt),
-    last_data_recv: since(tcb.dataAt),
+    last_data_sent: since(counts.sentAt),
+    last_data_recv: since(counts.cameAt),
     rcv_ssthresh: rcv.space,
     rtt: rtt.srtt,
     rttvar: rtt.deviation,
@@ -59,8 +60,8 @@ export function connectionInfo(tcb: Tcb): TcpInfo {
     bytes_received: counts.octetsIn,
     bytes_sent: counts.octetsOut,
     bytes_retrans: counts.octetsRetransmitted,
-    segs_out: counts.segsOut,
-    segs_in: counts.segsIn,
+    segs_out: snd.segments,
+    segs_in: rcv.segments,
     data_segs_in: counts.dataSegsIn,
     data_segs_out: counts.dataSegsOut,
     notsent_bytes: tcb.state >= State.Established ? Math.max(0, waitingOctets(tcb)) : 0,

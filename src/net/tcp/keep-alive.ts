@@ -18,7 +18,7 @@ export function armKeepAlive(tcb: Tcb): void {
 export function keepAliveTimer(tcb: Tcb): void {
   const { tcp, options } = tcb;
   const { ctx } = tcp;
-  if (tcb.state === State.FinWait2 && tcb.deaf) return tcp.finish(tcb, 0);
+  if (tcb.state === State.FinWait2 && tcb.socket === null) return tcp.finish(tcb, 0);
   if (options.keepAlive === 0 || tcb.state < State.Established) return;
   const idle = ctx.now - tcb.heardAt;
   const timer = tcb.keepTimer as Timer;

@@ -1,4 +1,4 @@
-import type { Address } from '../../base/address.js';
+import { type Address, mixAddress } from '../../base/address.js';
 import type { Packet } from '../../base/packet.js';
 import { Protocol } from '../../wire/protocol.js';
 import type { Path } from '../ip/path.js';
@@ -30,7 +30,7 @@ export function pathTo(
   flow.mark = options.mark;
   flow.trafficClass = options.tos;
   flow.vrf = vrf;
-  return tcp.ip.path(flow);
+  return shared(tcp, tcp.ip.path(flow));
 }
 
 /** The way of a connection, asked anew; its MSS follows. Null when there is none: it is tried again with the next timeout. */
@@ -54,3 +54,27 @@ export function replyPath(tcp: Tcp, packet: Packet): Path | null {
   const path = pathTo(tcp, destination, source, destinationPort, sourcePort, tcp.ip.vrfOf(packet.inIndex), zone);
   return typeof path === 'number' ? null : path;
 }
+
+/** Paths remembered for sharing: connections to one peer, or through one gateway, go the same way, and an idle one should not pay for its own copy. */
+const SHARED_PATHS = 256;
+
+function shared(tcp: Tcp, path: Path | number): Path | number {
+  // A path of IPv6 carries the label of its flow, so it has one user.
+  if (typeof path === 'number' || !path.nextHop.isV4) return path;
+  const i = mixAddress(path.iface.index, path.nextHop) & (SHARED_PATHS - 1);
+  const known = tcp.knownPaths[i];
+  if (known !== undefined && samePath(known, path)) return known;
+  tcp.knownPaths[i] = path;
+  return path;
+}
+
+const samePath = (a: Path, b: Path): boolean =>
+  a.generation === b.generation &&
+  a.iface === b.iface &&
+  a.neighbor === b.neighbor &&
+  a.mtu === b.mtu &&
+  a.local === b.local &&
+  a.group === b.group &&
+  a.broadcast === b.broadcast &&
+  a.source.equals(b.source) &&
+  a.nextHop.equals(b.nextHop);

@@ -4,7 +4,7 @@ import { Counter } from '../counters.js';
 import type { AckSample } from './delivery.js';
 import { type Flight, type Sent, SentFlag } from './flight.js';
 import type { Segment } from './segment.js';
-import type { Tcb } from './tcb.js';
+import { countsOf, type Tcb } from './tcb.js';
 
 /** Takes in the SACK blocks of an acceptable ACK (RFC 2018 §4, RFC 2883): before SND.UNA moves. */
 export function sackArrived(tcb: Tcb, flight: Flight, seg: Segment, sample: AckSample, now32: number): void {
@@ -34,7 +34,7 @@ function duplicateArrived(tcb: Tcb, flight: Flight, start: Seq, end: Seq, sample
   // Only of what was sent lately: an old one says nothing, a forged one should not either.
   if (((tcb.snd.nxt - start) | 0) <= 0 || ((tcb.snd.nxt - start) | 0) > 0x3fffffff) return;
   tcb.tcp.ctx.counters.count(Counter.TcpExtTCPDSACKRecv);
-  tcb.counts.duplicates++;
+  countsOf(tcb).duplicates++;
   sample.duplicate = true;
   if (flight.undoArmed && flight.undoOctets > 0 && seqGte(start, flight.undoMark))
     flight.undoOctets = Math.max(0, flight.undoOctets - ((end - start) | 0));

@@ -12,7 +12,7 @@ import type { Path } from '../ip/path.js';
 import { refreshPath, replyPath } from './paths.js';
 import { Flag } from './segment.js';
 import { State } from './states.js';
-import { AckDue, type Tcb } from './tcb.js';
+import { AckDue, countsOf, type Tcb } from './tcb.js';
 import type { Tcp } from './tcp.js';
 import { advertise, windowField } from './window.js';
 
@@ -67,10 +67,10 @@ export function sendSegment(tcb: Tcb, seq: Seq, length: number, flags: number, m
     packet.gsoSize = mss;
   }
   ackSent(tcb);
-  const { counts } = tcb;
   const segments = length > mss ? Math.ceil(length / mss) : 1;
-  counts.segsOut += segments;
+  snd.segments += segments;
   if (length > 0) {
+    const counts = countsOf(tcb);
     counts.dataSegsOut += segments;
     counts.octetsOut += length;
     tcp.ctx.counters.add(Counter.TcpOutOctets, length);

@@ -1,5 +1,4 @@
 // hot: bench/packet
-import type { Seq } from '../../base/sequence.js';
 import { seqGt, seqGte, seqLt } from '../../base/sequence.js';
 import { Counter } from '../counters.js';
 import { SEGMENT_MAX } from './constants.js';
@@ -10,8 +9,9 @@ import { retransmissionSent } from './recovery.js';
 import { Flag } from './segment.js';
 import { payloadMax, sendAck, sendSegment } from './segment-out.js';
 import { State } from './states.js';
+import type { SendBuffer } from './send-buffer.js';
 import { sendSyn } from './syn.js';
-import { AckDue, Pending, type Tcb } from './tcb.js';
+import { AckDue, countsOf, Pending, type Tcb } from './tcb.js';
 import { armPersist, armSent } from './timers.js';
 
 /**
@@ -85,9 +85,9 @@ export function retransmit(tcb: Tcb, flight: Flight, sent: Sent, mss: number): b
   const now32 = ctx.now | 0;
   const fin = tcb.snd.fin && sent.end === ((tcb.snd.finAt + 1) | 0);
   const length = sent.octets - (fin ? 1 : 0);
-  if (!sendSegment(tcb, sent.seq, length, (fin ? Flag.Fin : 0) | (sent.flags & SentFlag.Pushed ? Flag.Psh : 0), mss, true)) return false;
+  if (!sendSegment(tcb, sent.seq, length, (fin ? Flag.Fin : 0) | pushFlag(tcb, (sent.flags & SentFlag.Pushed) !== 0, length, mss), mss, true)) return false;
   ctx.counters.count(Counter.TcpRetransSegs);
-  const { counts } = tcb;
+  const counts = countsOf(tcb);
   counts.retransmitted += Math.max(1, Math.ceil(length / mss));
   counts.octetsRetransmitted += length;
   retransmissionSent(tcb, flight, sent.octets, now32);
@@ -158,10 +158,21 @@ function maySend(tcb: Tcb, flight: Flight, waiting: number, mss: number): number
   return length === data && fin === 1 && usable > length ? length + 1 : length;
 }
 
-/** Octets handed down at once. Linux keeps two bursts in flight, so that the ACK of one lets the next out: none is longer than half the window. */
+/**
+ * Octets handed down at once. Linux sends what a millisecond and a bit of the pacing rate is, at least two segments, but never more than half of the
+ * window, so that the ACK of one burst lets the next out.
+ */
 function burstMax(tcb: Tcb, mss: number): number {
-  if (tcb.tcp.ctx.sysctl.v['anystack.tcp_push_bursts'] === 0) return SEGMENT_MAX;
-  return Math.min(SEGMENT_MAX, Math.max(1, Math.floor(tcb.snd.cwnd / mss) >> 1) * mss);
+  const { snd, rtt, tcp } = tcb;
+  const { v } = tcp.ctx.sysctl;
+  if (v['anystack.tcp_push_bursts'] === 0) return SEGMENT_MAX;
+  const half = Math.max(1, Math.floor(snd.cwnd / mss) >> 1);
+  if (rtt.srtt === 0) return Math.min(SEGMENT_MAX, half * mss);
+  const rate = (snd.cwnd < snd.ssthresh >> 1 ? 2 : 1.2) * (snd.cwnd / rtt.srtt);
+  // A short path makes no difference between one burst and two.
+  const near = rtt.min < 8_192 ? 65_536 >> (rtt.min >> 9) : 0;
+  const paced = Math.floor((rate * 1_024 + near) / mss);
+  return Math.min(SEGMENT_MAX, Math.min(half, Math.max(v['net.ipv4.tcp_min_tso_segs'], paced)) * mss);
 }
 
 /** A segment of less than MSS: when it is all there is and Nagle agrees, or half of the greatest window (RFC 9293 §3.8.6.2.1). */
@@ -185,8 +196,8 @@ function sendFirst(tcb: Tcb, flight: Flight, length: number, mss: number): boole
   const end = (seq + length) | 0;
   const fin = snd.fin && end === ((snd.finAt + 1) | 0);
   const data = length - (fin ? 1 : 0);
-  const push = pushFlag(tcb, end, data, mss);
-  if (!sendSegment(tcb, seq, data, (fin ? Flag.Fin : 0) | push, mss, false)) {
+  const pushed = data > 0 && !snd.more && seqGte(end, (tcb.sendBuffer as SendBuffer).end);
+  if (!sendSegment(tcb, seq, data, (fin ? Flag.Fin : 0) | pushFlag(tcb, pushed, data, mss), mss, false)) {
     armPersist(tcb);
     return false;
   }
@@ -197,23 +208,21 @@ function sendFirst(tcb: Tcb, flight: Flight, length: number, mss: number): boole
     snd.push = false;
   }
   const sent = flight.append(seq, end, now32);
-  if (push !== 0) sent.flags |= SentFlag.Pushed;
+  if (pushed) sent.flags |= SentFlag.Pushed;
   stampRate(flight, sent, (seq - snd.una) | 0, now32);
   sent.appLimited = flight.appLimitedUntil > 0;
   if (flight.state === CaState.Recovery || flight.state === CaState.Cwr) flight.prrOut += length;
   // Data is an answer: ACKs will find company again.
   if (data > 0) tcb.rcv.quick = 0;
-  tcb.sentAt = tcb.tcp.ctx.now;
+  countsOf(tcb).sentAt = tcb.tcp.ctx.now;
   paid(tcb, flight, length);
   armSent(tcb, flight);
   return true;
 }
 
 /** PSH on the last octet written (RFC 9293 MUST-61), and where Linux has it: on the last segment of a burst, so that the receiver's offload hands it up. */
-function pushFlag(tcb: Tcb, end: Seq, data: number, mss: number): number {
-  if (data === 0 || tcb.sendBuffer === null) return 0;
-  if (data > mss && tcb.tcp.ctx.sysctl.v['anystack.tcp_push_bursts'] === 1) return Flag.Psh;
-  return !tcb.snd.more && seqGte(end, tcb.sendBuffer.end) ? Flag.Psh : 0;
+function pushFlag(tcb: Tcb, pushed: boolean, data: number, mss: number): number {
+  return pushed || (data > mss && tcb.tcp.ctx.sysctl.v['anystack.tcp_push_bursts'] === 1) ? Flag.Psh : 0;
 }
 
 /** Snapshot for the rate sample its delivery will give. */
@@ -227,10 +236,11 @@ function stampRate(flight: Flight, sent: Sent, outstanding: number, now32: numbe
 /** RFC 5681 §4.1: after an idle RTO the window is an initial one again. */
 function afterIdle(tcb: Tcb, flight: Flight): void {
   const { snd, tcp } = tcb;
-  if (snd.nxt !== snd.una || tcb.sentAt === 0 || tcp.ctx.now - tcb.sentAt <= tcb.rtt.rto) return;
+  const sentAt = tcb.counts?.sentAt ?? 0;
+  if (snd.nxt !== snd.una || sentAt === 0 || tcp.ctx.now - sentAt <= tcb.rtt.rto) return;
   if (tcp.ctx.sysctl.v['net.ipv4.tcp_slow_start_after_idle'] === 0 || flight.state !== CaState.Open || flight.congestion.ownsWindow) return;
   snd.ssthresh = Math.max(snd.ssthresh, (snd.cwnd >> 1) + (snd.cwnd >> 2));
   // Halved for each RTO gone by (RFC 2861), down to the restart window.
-  const idle = Math.min(30, Math.floor((tcp.ctx.now - tcb.sentAt) / tcb.rtt.rto));
+  const idle = Math.min(30, Math.floor((tcp.ctx.now - sentAt) / tcb.rtt.rto));
   snd.cwnd = Math.max(Math.min(snd.cwnd, tcp.initialWindow(tcb)), Math.floor(snd.cwnd / 2 ** idle));
 }

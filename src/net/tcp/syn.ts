@@ -100,7 +100,7 @@ export function sendSyn(tcb: Tcb): void {
   packet.tail = at + header;
   rcv.due = AckDue.No;
   rcv.acked = rcv.nxt;
-  tcb.counts.segsOut++;
+  snd.segments++;
   ctx.counters.count(Counter.TcpOutSegs);
   address(tcb, packet);
   tcp.ip.output(packet, path);

@@ -125,7 +125,8 @@ export const tcpSysctls = {
     help: 'Every second segment is acknowledged at once, however short; else every second full-sized one.',
     source: 'RFC 9293 §3.8.6.3 (SHLD-19) speaks of full-sized ones; BSD counts segments',
   }),
-  'anystack.tcp_push_bursts': flag(1, { help: 'PSH on the last segment of a burst, not only on the last octet written.', source: LINUX }),
+  'net.ipv4.tcp_min_tso_segs': int(2, 'segments', 1, 100, { help: 'Least burst handed down at once, where the window allows it.', source: LINUX }),
+  'anystack.tcp_push_bursts': flag(1, { help: 'Bursts of at most half the window, PSH on the last segment of each; else as long as they can be, PSH on the last octet written.', source: LINUX }),
   'anystack.tcp_ack_repeats_fin': flag(0, { help: 'An ACK carries our FIN again until that is acknowledged.', source: 'BSD' }),
   'anystack.tcp_reset_error': choice('linux', ['linux', 'bsd'], {
     help: 'What the application learns of a RST: EPIPE in CLOSE-WAIT and nothing after its FIN (linux), or ECONNRESET in each state (bsd).',

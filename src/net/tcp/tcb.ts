@@ -61,6 +61,8 @@ export class Snd {
   ssthresh = 0x7fffffff;
   /** End of the last segment sent that was not full: what Nagle's rule in Minshall's form looks at. */
   small: Seq = 0;
+  /** Segments sent, for tcp_info. */
+  segments = 0;
   /** Short segments go out as they are, once: the cork was pulled, or has lasted too long. */
   push = false;
   /** The application has announced more (MSG_MORE). */
@@ -97,6 +99,8 @@ export class Rcv {
   /** RCV.UP: behind the last urgent octet, meaningful while `urgent`. */
   up: Seq = 0;
   urgent = false;
+  /** Segments received, for tcp_info. */
+  segments = 0;
   /** Octets we are ready to hold unread: half of SO_RCVBUF, autotuned. */
   space = 0;
   /** A duplicate to be reported in the next ACK (RFC 2883). */
@@ -144,10 +148,6 @@ export class Tcb extends Flowing {
 
   /** Waits for egress. */
   dirty = false;
-  /** Came to be by LISTEN: in SYN-RECEIVED a RST returns it there (RFC 9293 MUST-11). */
-  passive = false;
-  /** The application reads no more: data that still comes is answered with RST. */
-  deaf = false;
 
   readonly timer: Timer = new Timer(TimerKind.TcpRetransmit, this);
   /** Pending. */
@@ -163,16 +163,13 @@ export class Tcb extends Flowing {
   stuckSince: Micros = 0;
   /** When something of the peer's last came, for keep-alive. */
   heardAt: Micros = 0;
-  /** When data last came, for tcp_info. */
-  dataAt: Micros = 0;
-  /** When data was last sent, for slow start after idle. */
-  sentAt: Micros = 0;
   /** Last ACK sent because of an invalid segment, in int32 µs. RFC 5961 §7. */
   invalidAckAt = 0;
   invalidAcked = false;
   /** ICMP's soft error: reported when a timeout ends the connection. RFC 5461 §3. */
   softError = 0;
-  readonly counts = new Counts();
+  /** Null until data has gone or come; `countsOf` makes it. */
+  counts: Counts | null = null;
   /** MTU believed in because longer packets vanished (RFC 4821); 0 while the path is believed. */
   mtuProbe = 0;
   /** ECN of RFC 3168, null without. */
@@ -189,10 +186,8 @@ export class Tcb extends Flowing {
   }
 }
 
-/** What tcp_info counts for one connection. */
+/** What tcp_info counts of a connection's data. */
 export class Counts {
-  segsIn = 0;
-  segsOut = 0;
   dataSegsIn = 0;
   dataSegsOut = 0;
   octetsIn = 0;
@@ -201,7 +196,14 @@ export class Counts {
   octetsRetransmitted = 0;
   retransmitted = 0;
   duplicates = 0;
+  /** When data last came. */
+  cameAt: Micros = 0;
+  /** When data was last sent: for slow start after idle, too. */
+  sentAt: Micros = 0;
 }
+
+/** The counts of a connection that now has some. */
+export const countsOf = (tcb: Tcb): Counts => (tcb.counts ??= new Counts());
 
 /** ECN's echo state (RFC 3168 §6.1). */
 export class Ecn {

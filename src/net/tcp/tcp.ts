@@ -8,7 +8,7 @@ import { TcpOptions } from '../../wire/tcp-options.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
 import type { Interface } from '../interface.js';
-import { Flow } from '../ip/path.js';
+import { Flow, type Path } from '../ip/path.js';
 import type { IcmpError, Ip, Transport } from '../ip/service.js';
 import { TcpSocket } from '../socket/tcp-socket.js';
 import { TimerKind } from '../timer-kind.js';
@@ -60,6 +60,8 @@ export class Tcp implements Transport {
   readonly out = new TcpOptions();
   /** Question to IP in hand. */
   readonly flow = new Flow();
+  /** For paths.ts: what connections share. */
+  readonly knownPaths: (Path | undefined)[] = [];
   /** net.ipv4-style habit read on every short segment. */
   minshall: boolean;
   /** anystack.tcp_buffers is 'bsd'. */

@@ -9,7 +9,7 @@ import type { Ranges } from './ranges.js';
 import { ReceiveBuffer } from './receive-buffer.js';
 import type { Segment } from './segment.js';
 import { sendAck } from './segment-out.js';
-import { AckDue, type Tcb } from './tcb.js';
+import { AckDue, countsOf, type Tcb } from './tcb.js';
 import { delayAck } from './timers.js';
 import { offered } from './window.js';
 
@@ -58,17 +58,18 @@ export function takeText(tcb: Tcb, seg: Segment, packet: Packet): number {
     tcp.ctx.counters.count(Counter.TcpExtTCPOFODrop);
     return Drop.TcpReceiveMemory;
   }
-  tcb.counts.dataSegsIn += seg.count;
+  countsOf(tcb).dataSegsIn += seg.count;
   if (buffer.nxt === rcv.nxt) outOfOrder(tcb, length);
   else inOrder(tcb, seg, buffer, packet);
   return 0;
 }
 
 function inOrder(tcb: Tcb, seg: Segment, buffer: ReceiveBuffer, packet: Packet): void {
-  const { rcv, tcp, counts, socket } = tcb;
+  const { rcv, tcp, socket } = tcb;
+  const counts = countsOf(tcb);
   const came = (buffer.nxt - rcv.nxt) | 0;
   rcv.nxt = buffer.nxt;
-  tcb.dataAt = tcp.ctx.now;
+  counts.cameAt = tcp.ctx.now;
   counts.octetsIn += came;
   tcp.ctx.counters.add(Counter.TcpInOctets, came);
   noteMss(tcb, packet.gsoSize > 0 ? packet.gsoSize : seg.length);

@@ -10,7 +10,7 @@ import { payloadMax, sendProbe, sendSegment } from './segment-out.js';
 import { output, retransmit, waitingOctets } from './send.js';
 import { State } from './states.js';
 import { sendSyn } from './syn.js';
-import { AckDue, Pending, type Tcb } from './tcb.js';
+import { AckDue, countsOf, Pending, type Tcb } from './tcb.js';
 import { arm, armPersist, rearm } from './timers.js';
 
 /** The retransmission timer has fired: what it stood for decides. */
@@ -48,7 +48,7 @@ function synTimeout(tcb: Tcb): void {
   ctx.counters.count(Counter.TcpRetransSegs);
   tcb.retries++;
   tcb.rtt.backoff++;
-  tcb.counts.retransmitted++;
+  countsOf(tcb).retransmitted++;
   // RFC 3168 §6.1.1.1: the path may drop SYNs that ask for ECN.
   if (tcb.retries > 1) tcb.ecn = null;
   sendSyn(tcb);

@@ -116,6 +116,7 @@ describe('TCP: loss recovery', () => {
       t.after(ms(20));
       t.tx({ seq: seg(3), data: 1_000 });
       assert.equal(t.ctx.counters.get('TcpExtTCPLossProbes'), 1);
+      t.after(ms(90));
       t.rx({ ack: seg(1), sack: [[seg(3), seg(4)]] });
       t.after(ms(40));
       // PRR lets one go for the one delivered; its ACK brings the other.
