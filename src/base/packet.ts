@@ -82,7 +82,7 @@ export class Packet {
   ttl = 0;
   /** Set by filters, read by policy rules. */
   mark = 0;
-  /** Encapsulations entered or left so far; bounded by limits. */
+  /** Encapsulations entered or left so far; bounded by anystack.depth_max. */
   depth = 0;
   /** PacketFlag bits. */
   flags = 0;
