@@ -4,6 +4,7 @@ import type { Interface } from '../net/interface.js';
 import type { Stack } from '../net/stack.js';
 import type { Config, InterfaceConfig } from './config.js';
 import { deviceRef } from './devices.js';
+import { checkTunnel, makeTunnel, tunnelSchema } from './tunnels.js';
 import { hint, placeOf, type Schema, wrong } from './schema.js';
 
 /** One VLAN of another interface. */
@@ -19,7 +20,7 @@ export interface BridgeConfig {
 }
 
 /** What can carry an interface's packets: exactly one of these keys. */
-const kinds = ['device', 'vlan', 'bridge'] as const;
+const kinds = ['device', 'vlan', 'bridge', 'tunnel'] as const;
 
 const name: Schema = { type: 'string', description: 'An interface of this configuration.' };
 
@@ -40,6 +41,7 @@ export const carrierSchemas: Readonly<Record<(typeof kinds)[number], Schema>> = 
     required: ['ports'],
     additionalProperties: false,
   },
+  tunnel: tunnelSchema,
 };
 
 /** Throws ConfigError unless each interface has one carrier, and those below it exist and stand on the ground in the end. */
@@ -52,6 +54,7 @@ export function checkCarriers({ interfaces: all = {} }: Config): void {
     if (given.length > 1) wrong(place, `has both '${given[0]}' and '${given[1]}', and one carries it`);
     for (const lower of lowers(iface))
       if (all[lower] === undefined) wrong(`${place}.${given[0]}`, `names '${lower}', which is no interface${hint(lower, Object.keys(all))}`);
+    if (iface.tunnel !== undefined) checkTunnel(iface.tunnel, `${place}.tunnel`);
     for (const port of iface.bridge?.ports ?? []) {
       const other = masters.get(port);
       if (other !== undefined) wrong(`${place}.bridge.ports`, `'${port}' is a port of ${other === key ? 'it twice' : `${other} already`}`);
@@ -90,9 +93,10 @@ export function groundUp({ interfaces: all = {} }: Config): string[] {
 export const standsOnAny = (iface: InterfaceConfig, names: ReadonlySet<string>): boolean => lowers(iface).some((lower) => names.has(lower));
 
 /** Makes the interface. Throws what the device, or the stack, throws. */
-export function openCarrier(core: Stack, key: string, { device, vlan, bridge, vrf = 0 }: InterfaceConfig): Interface {
+export function openCarrier(core: Stack, key: string, { device, vlan, bridge, tunnel, vrf = 0 }: InterfaceConfig): Interface {
   const lower = (of: string): Interface => interfaceNamed(core, of, 'link add');
   if (vlan !== undefined) return core.stacking.vlan(key, lower(vlan.parent), vlan.id, vrf);
   if (bridge !== undefined) return core.stacking.bridge(key, bridge.ports.map(lower), vrf);
+  if (tunnel !== undefined) return core.stacking.tunnel(key, makeTunnel(core.stacking.tunnels.ground, tunnel), vrf);
   return core.addInterface(key, core.hyper.open(device as DeviceSpec), vrf);
 }

@@ -2,6 +2,7 @@ import type { NeighborSpec } from '../api/neigh.js';
 import type { RouteSpec } from '../api/route.js';
 import type { Device, DeviceSpec } from '../hyper/hypercalls.js';
 import { type ProfileName, profiles } from '../net/profiles.js';
+import type { DhcpServerSpec } from '../services/dhcp/server-spec.js';
 import type { DnsConfig } from '../services/dns/names.js';
 import type { ServiceSpecs } from '../services/services.js';
 import type { BridgeConfig, VlanConfig } from './carriers.js';
@@ -10,6 +11,7 @@ import type { FilterConfig } from './filter.js';
 import type { RouterConfig } from './router.js';
 import { checkSchema, type Schema } from './schema.js';
 import { sections } from './sections.js';
+import type { TunnelConfig } from './tunnels.js';
 
 /** A stack's configuration: what a file says, or a program hands to createStack. Everything has a default but the devices. */
 export interface Config {
@@ -26,8 +28,15 @@ export interface Config {
   readonly routes?: readonly ({ readonly to: string } & RouteSpec)[];
   readonly filter?: FilterConfig;
   readonly dns?: DnsConfig;
+  readonly dhcp?: DhcpConfig;
   readonly router?: RouterConfig;
   readonly services?: ServiceSpecs;
+}
+
+/** DHCP servers. A client is asked for by the word 'dhcp' among the addresses of its interface. */
+export interface DhcpConfig {
+  /** By interface. */
+  readonly servers?: Readonly<Record<string, DhcpServerSpec>>;
 }
 
 /** One interface. Its name is its key. */
@@ -38,6 +47,8 @@ export interface InterfaceConfig {
   readonly vlan?: VlanConfig;
   /** In the place of a device: a bridge of others. */
   readonly bridge?: BridgeConfig;
+  /** In the place of a device: a tunnel. */
+  readonly tunnel?: TunnelConfig;
   /** '10.0.0.2/24' and so on. 'auto': IPv6 addresses of the prefixes that routers advertise, and by DHCPv6 where they say so. */
   readonly addresses?: readonly string[];
   /** Default: the device's. */

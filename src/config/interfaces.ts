@@ -22,7 +22,7 @@ const schema: Schema = {
       addresses: {
         type: 'array',
         items: { type: 'string' },
-        description: "Addresses with their prefix lengths: 10.0.0.2/24. 'auto': what IPv6 routers advertise.",
+        description: "Addresses with their prefix lengths: 10.0.0.2/24. 'auto': what IPv6 routers advertise. 'dhcp': what a DHCPv4 server leases.",
       },
       mtu: { type: 'integer', minimum: 68, maximum: 65_535, description: "Default: the device's." },
       vrf: {
@@ -48,7 +48,11 @@ export const interfaces: Section<'interfaces'> = {
       const seen = new Set<string>();
       for (const [i, text] of addresses.entries()) {
         const place = `${placeOf('interfaces', name)}.addresses[${i}]`;
-        if (text === AUTO) continue;
+        if (text === AUTO || text === DHCP) {
+          if (seen.has(text)) wrong(place, `'${text}' is there twice`);
+          seen.add(text);
+          continue;
+        }
         const prefix = parsePrefix(text);
         if (prefix === null || !text.includes('/')) wrong(place, `'${text}' is to be an address with its prefix length, such as 10.0.0.2/24`);
         const { address } = prefix;
@@ -96,7 +100,7 @@ const placed = (config: Config): Map<string, Placed> =>
   new Map(groundUp(config).map((name) => [name, { name, ...(config.interfaces as Readonly<Record<string, InterfaceConfig>>)[name] }]));
 
 function sameCarrier(a: Placed, b: Placed): boolean {
-  const made = ({ vrf = 0, vlan, bridge }: Placed): string => JSON.stringify([vrf, vlan, bridge]);
+  const made = ({ vrf = 0, vlan, bridge, tunnel }: Placed): string => JSON.stringify([vrf, vlan, bridge, tunnel]);
   if (made(a) !== made(b)) return false;
   const [x, y] = [(a.device ?? {}) as DeviceSpec, (b.device ?? {}) as DeviceSpec];
   const keys = new Set([...Object.keys(x), ...Object.keys(y)]);
@@ -120,7 +124,7 @@ function opening(iface: Placed): Step {
 function addressing({ name: dev, addresses = [] }: Placed, b?: Placed): Step[] {
   const added = addresses.map((text, i) => ({ text, place: `${placeOf('interfaces', dev)}.addresses[${i}]` }));
   return added
-    .filter(({ text }) => text !== AUTO && !b?.addresses?.includes(text))
+    .filter(({ text }) => text !== AUTO && text !== DHCP && !b?.addresses?.includes(text))
     .map(({ text, place }) => ({
       place,
       run: ({ core }) => orThere(() => new Addr(core).add(text, { dev })),
@@ -142,8 +146,10 @@ function settings(a: Placed, b?: Placed): Step[] {
     ({ core }: Target) =>
       new Link(core).set(a.name, { up: fact });
   const automatic = wantsAuto(a) === (b !== undefined && wantsAuto(b)) ? [] : [autoconf(a.name, wantsAuto(a))];
+  const leasing = wantsDhcp(a) === (b !== undefined && wantsDhcp(b)) ? [] : [leased(a.name, wantsDhcp(a))];
   return [
     ...automatic,
+    ...leasing,
     ...(a.mtu === b?.mtu ? [] : [{ place: `${place}.mtu`, run: mtu(a.mtu), undo: mtu(b?.mtu) }]),
     ...((a.up ?? true) === (b?.up ?? true) ? [] : [{ place: `${place}.up`, run: up(a.up), undo: up(b?.up) }]),
   ];
@@ -152,12 +158,27 @@ function settings(a: Placed, b?: Placed): Step[] {
 /** The word among the addresses that asks for autoconfiguration. */
 const AUTO = 'auto';
 
+/** The word that asks for a lease of DHCPv4. */
+const DHCP = 'dhcp';
+
 const wantsAuto = ({ addresses = [] }: InterfaceConfig): boolean => addresses.includes(AUTO);
+
+const wantsDhcp = ({ addresses = [] }: InterfaceConfig): boolean => addresses.includes(DHCP);
+
+function leased(name: string, on: boolean): Step {
+  const start = ({ dhcp }: Target): void => dhcp.start(name);
+  const stop = ({ dhcp }: Target): void => dhcp.stop(name);
+  return { place: `${placeOf('interfaces', name)}.addresses`, run: on ? start : stop, undo: on ? stop : start };
+}
 
 function autoconf(name: string, on: boolean): Step {
   const set =
     (fact: boolean) =>
-    ({ core }: Target) =>
-      core.v6.setAutoconf(interfaceNamed(core, name, 'link set'), fact);
+    ({ core, services }: Target) => {
+      const iface = interfaceNamed(core, name, 'link set');
+      core.v6.setAutoconf(iface, fact);
+      if (fact) services.dhcp6.want(iface, AUTO, { automatic: true });
+      else services.dhcp6.unwant(iface, AUTO);
+    };
   return { place: `${placeOf('interfaces', name)}.addresses`, run: set(on), undo: set(!on) };
 }

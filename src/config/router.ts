@@ -1,15 +1,21 @@
 import { interfaceNamed } from '../api/link.js';
 import { ConfigError } from '../base/errors.js';
+import type { Dhcp6ServerSpec } from '../services/dhcpv6/server.js';
 import { type AdvertiseSpec, advertisementOf, startAdvertising, stopAdvertising } from '../services/router-advertisement.js';
 import type { Config } from './config.js';
 import { replaced } from './interfaces.js';
+import { type DelegationConfig, delegation, dhcp6 } from './router-dhcp.js';
 import { hint, placeOf, type Schema, wrong } from './schema.js';
 import { changes, reversed, type Section, type Step } from './section.js';
 
-/** The router's part: what it says on its links. */
+/** The router's part: what it says and gives on its links, and where it has its prefixes from. */
 export interface RouterConfig {
   /** Router advertisements by interface; true for the defaults. */
   readonly advertise?: Readonly<Record<string, boolean | AdvertiseSpec>>;
+  /** DHCPv6 servers by interface. */
+  readonly dhcp6?: Readonly<Record<string, Dhcp6ServerSpec>>;
+  /** A prefix asked for upstream and handed on. */
+  readonly delegation?: DelegationConfig;
 }
 
 const seconds = (least: number, most: number, description: string): Schema => ({ type: 'integer', minimum: least, maximum: most, description });
@@ -79,10 +85,15 @@ export const router: Section<'router'> = {
         description: 'Router advertisements by interface.',
         additionalProperties: { anyOf: [{ type: 'boolean' }, advertise] },
       },
+      dhcp6: dhcp6.schema,
+      delegation: delegation.schema,
     },
     additionalProperties: false,
   },
-  check({ router: given = {}, interfaces = {} }) {
+  check(config) {
+    const { router: given = {}, interfaces = {} } = config;
+    dhcp6.check(config);
+    delegation.check(config);
     for (const [name, spec] of Object.entries(given.advertise ?? {})) {
       const place = placeOf('router.advertise', name);
       if (interfaces[name] === undefined) wrong(place, `'${name}' is no interface${hint(name, Object.keys(interfaces))}`);
@@ -98,7 +109,12 @@ export const router: Section<'router'> = {
   difference(before, after) {
     const fresh = replaced(before, after);
     const same = (a: Placed, b: Placed): boolean => JSON.stringify(a) === JSON.stringify(b) && !fresh.has(a.name);
-    return changes(advertised(before), advertised(after), (a) => reversed(starting(a)), starting, same);
+    const parts = [
+      changes(advertised(before), advertised(after), (a) => reversed(starting(a)), starting, same),
+      dhcp6.difference(before, after),
+      delegation.difference(before, after),
+    ];
+    return { remove: parts.flatMap((p) => p.remove).reverse(), add: parts.flatMap((p) => p.add) };
   },
 };
 

@@ -1,5 +1,6 @@
 import type { NetError } from '../base/errors.js';
 import type { Stack } from '../net/stack.js';
+import type { Dhcp } from '../services/dhcp/dhcp.js';
 import type { Names } from '../services/dns/names.js';
 import type { Services } from '../services/services.js';
 import type { Config } from './config.js';
@@ -10,6 +11,7 @@ export interface Target {
   readonly core: Stack;
   readonly services: Services;
   readonly names: Names;
+  readonly dhcp: Dhcp;
 }
 
 /** One change, and its opposite for when a later one fails. Both throw what the stack throws. */

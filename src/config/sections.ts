@@ -1,4 +1,5 @@
 import type { Config } from './config.js';
+import { dhcp } from './dhcp.js';
 import { dns } from './dns.js';
 import { filter } from './filter.js';
 import { interfaces } from './interfaces.js';
@@ -10,4 +11,4 @@ import { services } from './services.js';
 import { sysctl } from './sysctl.js';
 
 /** All sections in the order they are built up: what stands later may need what stands before. */
-export const sections: readonly Section<keyof Config>[] = [sysctl, interfaces, neighbors, routes, filter, router, dns, services];
+export const sections: readonly Section<keyof Config>[] = [sysctl, interfaces, neighbors, routes, filter, router, dns, dhcp, services];

@@ -1,5 +1,6 @@
 import { NetError } from '../base/errors.js';
 import type { Stack } from '../net/stack.js';
+import { Dhcp6Clients } from './dhcpv6/clients.js';
 import { type HttpSpec, statusServer } from './http-status.js';
 import { chargen, discard, echo, type Running, type SmallServiceSpec } from './small.js';
 
@@ -23,8 +24,24 @@ export class Services {
   private readonly core: Stack;
   private readonly running = new Map<ServiceName, Running>();
 
+  /** DHCPv6 clients, one to an interface. */
+  readonly dhcp6: Dhcp6Clients;
+  private readonly parts = new Map<string, Running>();
+
   constructor(core: Stack) {
     this.core = core;
+    this.dhcp6 = new Dhcp6Clients(core);
+  }
+
+  /** Keeps what runs for a section of the configuration, until `end` or the stack's. */
+  keep(key: string, part: Running): void {
+    this.end(key);
+    this.parts.set(key, part);
+  }
+
+  end(key: string): void {
+    this.parts.get(key)?.close();
+    this.parts.delete(key);
   }
 
   /** Starts one. NetError EALREADY when it runs, EADDRINUSE when its port is taken. */
@@ -48,5 +65,7 @@ export class Services {
 
   close(): void {
     for (const name of this.names) this.stop(name);
+    for (const key of [...this.parts.keys()]) this.end(key);
+    this.dhcp6.close();
   }
 }

@@ -29,9 +29,17 @@ describe('configuration: router and autoconfiguration', () => {
     ['a resolver of IPv4', { advertise: { eth0: { dns: ['10.0.0.53'] } } }, /no IPv6 address of a resolver/],
     ['a search domain that is none', { advertise: { eth0: { search: ['a..b'] } } }, /no domain name/],
     ['a NAT64 prefix of 60 bits', { advertise: { eth0: { nat64: '64:ff9b::/60' } } }, /RFC 8781/],
+    ['a pool that runs backwards', { dhcp6: { eth0: { pool: { from: 'fd00::9', to: 'fd00::1' } } } }, /the first not behind the last/],
+    ['a delegated length out of reach', { dhcp6: { eth0: { delegate: { prefix: '2001:db8::/32', length: 64 } } } }, /from 32 to 56/],
+    ['a prefix handed back where it came from', { delegation: { from: 'eth0', to: { eth0: 1 } } }, /where the prefix comes from/],
+    ['one subnet for two', { delegation: { from: 'eth0', to: { eth1: 1, eth2: 1 } } }, /1 is another's/],
   ];
   for (const [what, router, message] of wrong) {
-    it(`refuses ${what}`, () => assert.throws(() => checkConfig({ interfaces: { eth0: { device } }, router }, { anyDevice: true }), message));
+    it(`refuses ${what}`, () =>
+      assert.throws(
+        () => checkConfig({ interfaces: { eth0: { device }, eth1: { device }, eth2: { device } }, router }, { anyDevice: true }),
+        message,
+      ));
   }
 
   it("a host with 'auto' learns from a router of the same configuration, and unlearns when the word goes", async () => {
@@ -64,6 +72,35 @@ describe('configuration: router and autoconfiguration', () => {
     assert.deepEqual(addresses(), []);
     assert.deepEqual(host.core.v6.names.domains, []);
     assert.ok(!host.route.show().some((r) => r.protocol === 'ra'));
+  });
+
+  it('a provider delegates, our router hands on and advertises, a host has an address of it', async () => {
+    const [wan, provider] = memoryLink();
+    const [lan, host] = memoryLink();
+    const fast = { 'net.ipv6.conf.all.dad_transmits': 0 };
+    made({
+      name: 'provider',
+      sysctl: { ...fast, 'net.ipv6.conf.all.forwarding': 1 },
+      interfaces: { down: { device: provider, addresses: ['fd00::1/64'] } },
+      router: {
+        advertise: { down: { managed: true } },
+        dhcp6: { down: { pool: { from: 'fd00::100', to: 'fd00::1ff' }, delegate: { prefix: '2001:db8:8000::/40', length: 56 }, dns: ['fd00::53'] } },
+      },
+    });
+    const middle = made({
+      name: 'middle',
+      sysctl: { ...fast, 'net.ipv6.conf.all.forwarding': 1, 'net.ipv6.conf.all.accept_ra': 2 },
+      interfaces: { wan: { device: wan, addresses: ['auto'] }, lan: { device: lan } },
+      router: { delegation: { from: 'wan', to: { lan: 2 } }, advertise: { lan: true } },
+    });
+    const end = made({ name: 'end', sysctl: fast, interfaces: { eth0: { device: host, addresses: ['auto'] } } });
+    const delegated = (stack: AnyStack, dev: string): string | undefined =>
+      stack.addr.show(dev).find((a) => a.address.startsWith('2001:db8:80'))?.address;
+    for (const limit = Date.now() + 10_000; delegated(end, 'eth0') === undefined; await new Promise((resolve) => setTimeout(resolve, 20)))
+      assert.ok(Date.now() < limit, JSON.stringify(middle.addr.show()));
+    assert.match(delegated(middle, 'lan') as string, /02::1$/);
+    assert.ok(middle.addr.show('wan').some((a) => /^fd00::1[0-9a-f]{2}$/.test(a.address) && a.origin === 'dhcp'));
+    assert.ok(end.route.show().some((r) => r.to === 'default'));
   });
 
   it('a route through a link-local router needs its interface', () => {

@@ -24,6 +24,14 @@ export interface AdvertisementFlags {
   readonly other: boolean;
 }
 
+/** What the family does about advertisements. */
+export interface AdvertisementEvents {
+  /** Something paths are made from is new. */
+  changed(): void;
+  /** One was believed. */
+  advertised(iface: Interface, flags: AdvertisementFlags): void;
+}
+
 const ANY = new Address();
 
 /** Router advertisements as hosts take them: RFC 4861 §6.3.4, RFC 4191, RFC 4862 §5.5.3, RFC 8106, RFC 8781. */
@@ -35,10 +43,7 @@ export class Advertisements {
   private readonly names: NameService;
   private readonly solicitations: RouterSolicitations;
   private readonly prefix = new Address();
-  /** Told of each advertisement believed; for DHCPv6. */
-  onAdvertisement: ((iface: Interface, flags: AdvertisementFlags) => void) | null = null;
-  /** Something paths are made from is new. */
-  private readonly changed: () => void;
+  private readonly events: AdvertisementEvents;
 
   constructor(
     ctx: Context,
@@ -47,10 +52,10 @@ export class Advertisements {
     slaac: Slaac,
     names: NameService,
     solicitations: RouterSolicitations,
-    changed: () => void,
+    events: AdvertisementEvents,
   ) {
     this.ctx = ctx;
-    this.changed = changed;
+    this.events = events;
     this.routers = routers;
     this.prefixes = prefixes;
     this.slaac = slaac;
@@ -81,7 +86,7 @@ export class Advertisements {
     }
     for (let o = first; o < tail; o = options.next(view, o)) this.option(iface, source, view, o);
     const flags = wire.raFlags(view, head);
-    this.onAdvertisement?.(iface, { managed: (flags & wire.RaFlag.Managed) !== 0, other: (flags & wire.RaFlag.Other) !== 0 });
+    this.events.advertised(iface, { managed: (flags & wire.RaFlag.Managed) !== 0, other: (flags & wire.RaFlag.Other) !== 0 });
     return 0;
   }
 
@@ -154,7 +159,7 @@ export class Advertisements {
   private mtu(iface: Interface, mtu: number): void {
     if (this.ctx.sysctl.v['net.ipv6.conf.all.accept_ra_mtu'] === 0 || mtu < ipv6.MTU_MIN || mtu > iface.mtu || mtu === iface.mtu6) return;
     iface.mtu6 = mtu;
-    this.changed();
+    this.events.changed();
   }
 
   /** RFC 4191 §2.3, §3.1. A prefix of length 0 is the default route, with this lifetime and preference. */

@@ -13,7 +13,7 @@ import { Flow } from '../ip/path.js';
 import { Reassembly } from '../ip/reassembly.js';
 import type { Demux, Ethernet } from '../link/link.js';
 import type { Neighbor } from '../link/neighbor.js';
-import { Advertisements } from './advertisements.js';
+import { type AdvertisementFlags, Advertisements } from './advertisements.js';
 import { Advertiser } from './advertiser.js';
 import { Dad } from './dad.js';
 import { Forward6 } from './forward.js';
@@ -55,6 +55,15 @@ export interface AddressEvents {
   claimed?(address: InterfaceAddress): void;
 }
 
+/** Who else must know what happens on links: DHCPv6. Called within the poll; may arm timers and join groups. */
+export interface LinkWatcher {
+  linkUp?(iface: Interface): void;
+  /** A router's advertisement was believed. */
+  advertised?(iface: Interface, flags: AdvertisementFlags): void;
+  /** Another station has the address. */
+  duplicate?(address: InterfaceAddress): void;
+}
+
 /** IPv6 whole: its parts, and what happens to them when links, addresses and roles change. */
 export class Family6 {
   readonly icmp: Icmp6;
@@ -74,6 +83,7 @@ export class Family6 {
   readonly nd: Nd;
   readonly mld: Mld;
   readonly advertiser: Advertiser;
+  readonly watchers = new Set<LinkWatcher>();
   private readonly base: Foundation;
   private readonly up = new Set<Interface>();
   private readonly flow = new Flow();
@@ -98,9 +108,12 @@ export class Family6 {
     this.prefixes = new Prefixes(ctx, ip.routes);
     this.names = new NameService(ctx);
     this.solicitations = new RouterSolicitations(ctx, this.sender);
-    this.advertisements = new Advertisements(ctx, this.routers, this.prefixes, this.slaac, this.names, this.solicitations, () =>
-      ip.routes.invalidate(),
-    );
+    this.advertisements = new Advertisements(ctx, this.routers, this.prefixes, this.slaac, this.names, this.solicitations, {
+      changed: () => ip.routes.invalidate(),
+      advertised: (iface, flags) => {
+        for (const w of this.watchers) w.advertised?.(iface, flags);
+      },
+    });
     this.redirects = new RedirectTable(ctx, ip, this.sender);
     this.nd = new Nd(ctx, this.sender, this.dad, this.routers, this.advertisements, this.redirects, {
       unreachable: (_iface, packet) => this.unreachable(packet),
@@ -137,6 +150,7 @@ export class Family6 {
     this.dad.linkUp(iface);
     this.slaac.linkUp(iface);
     this.advertiser.changed(iface);
+    for (const w of this.watchers) w.linkUp?.(iface);
   }
 
   /** The next link may be another network: what routers told is asked for anew, what is learned stays until its time. */
@@ -212,13 +226,15 @@ export class Family6 {
     if (probed) this.base.events.claimed?.(address);
     if (probed && address.address.isLinkLocal) this.advertiser.changed(address.iface);
     if (probed && address.address.isLinkLocal) this.mld.reports.announce(address.iface); // routers heed only reports from it
-    if (address.address.isLinkLocal && this.up.has(address.iface) && this.advertisements.believes(address.iface)) this.solicitations.begin(address.iface);
+    if (address.address.isLinkLocal && this.up.has(address.iface) && this.advertisements.believes(address.iface))
+      this.solicitations.begin(address.iface);
   }
 
   private duplicate(address: InterfaceAddress, mac: string): void {
     this.base.ip.routes.invalidate();
     this.base.events.conflict(address, mac);
     this.slaac.duplicate(address);
+    for (const w of this.watchers) w.duplicate?.(address);
   }
 
   /** A neighbour stopped answering or a router came back: NeighborOwner's event. */
