@@ -52,13 +52,18 @@ const V6: Readonly<Record<string, IcmpType>> = {
   parameter_problem: type(4, ['header_field', 'unknown_next_header', 'unknown_option']),
   echo_request: type(128),
   echo_reply: type(129),
+  router_solicitation: type(133),
+  router_advertisement: type(134),
 };
+
+/** Names that other forks give the same codes. */
+const ALIASES: Readonly<Record<string, string>> = { ttl_exceeded_in_transit: 'exceeded_ttl', frag_reass_exceeded: 'exceeded_frag_time' };
 
 /** Type and code; `type_3` and `code_1` give the numbers themselves. */
 export function icmpNumbers(family: 4 | 6, typeName: string, codeName: string): { type: number; code: number } {
   const entry = (family === 4 ? V4 : V6)[typeName] ?? numbered(typeName, 'type');
   if (codeName === '') return { type: entry.number, code: 0 };
-  const code = entry.codes.indexOf(codeName);
+  const code = entry.codes.indexOf(ALIASES[codeName] ?? codeName);
   // Some forks call code 0 of IPv6 by IPv4's name.
   if (code < 0 && codeName === 'net_unreachable') return { type: entry.number, code: 0 };
   return { type: entry.number, code: code >= 0 ? code : numbered(codeName, 'code').number };

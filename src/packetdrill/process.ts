@@ -27,6 +27,8 @@ export type Attempt = () => number | null;
 export interface ProcessEvents {
   listening(): void;
   connecting(protocol: 'tcp' | 'udp', port: number): void;
+  /** The port the script's packets come from, 0 before the first. */
+  peerPort(): number;
 }
 
 /** The program under test: its open files, and what its calls need to know. */

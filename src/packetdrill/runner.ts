@@ -78,6 +78,7 @@ export class Runner {
         this.expecting = 'connecting';
         this.connectingTo = { protocol, port };
       },
+      peerPort: () => this.flows.at(-1)?.remotePort ?? 0,
     });
     this.start = this.machine.host.clock.now;
   }

@@ -127,8 +127,8 @@ function writing(process: Process, call: SyscallAction, transfer: Transfer): Att
 function sendingDatagram(process: Process, open: OpenSocket, { octets, target }: Transfer): Attempt {
   const { socket } = open;
   if (socket.kind !== 'udp') return () => -Errno.EBADF;
-  const { config } = process;
-  const to = socket.connected ? null : (process.values.endpoint(target) ?? { address: config.remote, port: config.connectPort });
+  const { config, events } = process;
+  const to = socket.connected ? null : (process.values.endpoint(target) ?? { address: config.remote, port: events.peerPort() || config.connectPort });
   return () => {
     if (to !== null) process.events.connecting('udp', to.port);
     return blocking(socket.sendTo(new Uint8Array(octets), 0, octets, to?.address ?? null, to?.port ?? 0), !open.nonBlocking);
