@@ -1,6 +1,6 @@
 import type { AssertionError } from '../base/assert.js';
 import { Drop } from '../base/drops.js';
-import { BIG_SLOT, CHUNK, copyDescriptor, HEADROOM, type Packet, PacketPool, SMALL_SLOT } from '../base/packet.js';
+import { BIG_SLOT, CHUNK, copyDescriptor, copyPacket, HEADROOM, type Packet, PacketPool, SMALL_SLOT } from '../base/packet.js';
 import { copyOctets } from '../base/page.js';
 import { Prng } from '../base/prng.js';
 import { Slab, type Slot } from '../base/slab.js';
@@ -13,9 +13,6 @@ import type { Sysctl } from './sysctl.js';
 
 /** Transport headers we write begin here in their slot: headroom, and the longer of the two IP headers. */
 const TRANSPORT_AT = HEADROOM + 40;
-
-/** Datagrams longer than a frame that exist at one time; past that they are dropped with NoBuffer. */
-const BIG_SLOTS_MAX = 64;
 
 /** Something with an `onReady` that is told in the notify phase. */
 export interface Notified {
@@ -65,7 +62,7 @@ export class Context {
     this.wheel = new TimerWheel(this.now);
     this.pool = new PacketPool(sysctl.v['anystack.packets_max']);
     this.slab = new Slab(SMALL_SLOT, 8, sysctl.v['anystack.slots_max']);
-    this.big = new Slab(BIG_SLOT, 1, BIG_SLOTS_MAX);
+    this.big = new Slab(BIG_SLOT, 1, sysctl.v['anystack.big_slots_max']);
     this.chunks = new Slab(CHUNK, 1, Math.ceil(sysctl.v['anystack.socket_memory'] / CHUNK));
     const seed = new Uint8Array(20);
     hyper.random(seed);
@@ -135,6 +132,31 @@ export class Context {
       return null;
     }
     moveTo(copy, packet, copy.slot.start + HEADROOM - start, start, length);
+    return copy;
+  }
+
+  /**
+   * Room for `octets` of headers before head, in a slot that is the packet's alone; with `flat` also what lay in pieces. Copied where it
+   * is not so already. Null when there is no memory: it was dropped.
+   */
+  roomy(packet: Packet, octets: number, flat: boolean): Packet | null {
+    const { slot, head } = packet;
+    if (slot.refs === 1 && head - octets >= slot.start && !(flat && packet.pieces > 0)) return packet;
+    const front = (HEADROOM + octets + 7) & ~7;
+    const copy = this.pool.from(front + packet.length > SMALL_SLOT ? this.big : this.slab);
+    if (copy === null) {
+      this.drop(packet, Drop.NoBuffer);
+      return null;
+    }
+    copyDescriptor(copy, packet);
+    const shift = copy.slot.start + front - head;
+    copy.head += shift;
+    copy.tail = copyPacket(packet, copy.bytes, copy.head);
+    copy.link = packet.link < head ? -1 : packet.link + shift;
+    copy.network = packet.network < head ? -1 : packet.network + shift;
+    copy.transport = packet.transport < head ? -1 : packet.transport + shift;
+    copy.csumStart += shift;
+    packet.release();
     return copy;
   }
 

@@ -12,6 +12,11 @@ export const stackSysctls = {
     help: 'Slots for headers and small packets we send. At the bound packets are dropped with NoBuffer.',
     source: 'own',
   }),
+  'anystack.big_slots_max': int(64, 'slots of 68 KB', 4, 65_536, {
+    effect: 'start',
+    help: 'Datagrams longer than a frame at one time: reassembled, looped back, or to be fragmented. At the bound they are dropped with NoBuffer.',
+    source: 'own',
+  }),
   'anystack.socket_memory': int(268_435_456, 'octets', 131_072, 17_179_869_184, {
     effect: 'start',
     help: 'Chunks of all socket buffers together. At the bound writes answer EAGAIN and windows close.',
