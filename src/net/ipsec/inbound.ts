@@ -1,5 +1,4 @@
 // hot: bench/packet/esp
-import { update16 } from '../../base/checksum.js';
 import { Drop } from '../../base/drops.js';
 import { Checksum, copyDescriptor, copyPacket, Gso, HEADROOM, type Packet } from '../../base/packet.js';
 import * as ahWire from '../../wire/ah.js';
@@ -13,7 +12,7 @@ import type { IpLayer } from '../ip/ip.js';
 import type { Demux } from '../link/link.js';
 import { nextField6, openAh } from './ah.js';
 import { Batch } from './batch.js';
-import { innerClass } from './ecn.js';
+import { innerClass, setClass } from './ecn.js';
 import { openEsp } from './esp.js';
 import type { Ended } from './outbound.js';
 import type { Sa } from './sa.js';
@@ -206,7 +205,7 @@ export class Inbound {
     const inner = version === 4 ? ipv4.trafficClass(view, from) : ipv6.trafficClass(view, from);
     const marked = innerClass(inner, packet.trafficClass);
     if (marked < 0) return Drop.IpsecEcn;
-    if (marked !== inner) setEcn(view, from, version, marked);
+    if (marked !== inner) setClass(view, from, version, marked);
     packet.head = from;
     packet.checksum = Checksum.Unverified;
     return 0;
@@ -286,15 +285,4 @@ function sequenceOf(sa: Sa, low: number): number {
   if (!sa.esn) return low;
   const high = sa.replay.high(low);
   return high < 0 ? -1 : high * TWO32 + low;
-}
-
-function setEcn(view: DataView, at: number, version: number, trafficClass: number): void {
-  if (version === 6) {
-    view.setUint16(at, (view.getUint16(at) & 0xf00f) | (trafficClass << 4));
-    return;
-  }
-  // As an update: the rest of the header has not been looked at yet.
-  const old = view.getUint16(at);
-  view.setUint8(at + 1, trafficClass);
-  ipv4.setChecksum(view, at, update16(ipv4.checksum(view, at), old, view.getUint16(at)));
 }

@@ -112,6 +112,20 @@ export class Outbound implements IvSource {
     return espRoom(sa, mtu - outer - udpHeader) + inside;
   }
 
+  /** Sends `octets` of chance that the peer throws away, to hide when there is traffic: RFC 4303 §2.6. Tunnel mode only. False when it could not. */
+  dummy(sa: Sa, octets: number): boolean {
+    const path = sa.mode === 'tunnel' && sa.protocol === Protocol.Esp ? this.pathOf(sa) : null;
+    const room = path === null ? 0 : this.room(sa, path.mtu, 0);
+    const packet = path === null || octets > room ? null : this.blank(octets);
+    if (packet === null || path === null) return false;
+    packet.family = sa.source.isV4 ? 4 : 6;
+    packet.network = packet.transport = packet.head;
+    packet.tail = packet.head + octets;
+    this.ctx.hyper.random(packet.bytes.subarray(packet.head, packet.tail));
+    this.submit(packet, sa, path, room, true);
+    return true;
+  }
+
   /** The way of the SA's packets, or null when there is none. */
   pathOf(sa: Sa): Path | null {
     if (sa.path !== null && this.ip.valid(sa.path)) return sa.path;
@@ -175,7 +189,7 @@ export class Outbound implements IvSource {
   }
 
   /** Puts the headers and adds the job. The packet is plain and alone in its slot. */
-  private submit(packet: Packet, sa: Sa, path: Path, room: number): void {
+  private submit(packet: Packet, sa: Sa, path: Path, room: number, dummy = false): void {
     if (this.batch.full) this.run();
     const refused = this.batch.full
       ? Drop.IpsecQueueFull
@@ -193,7 +207,7 @@ export class Outbound implements IvSource {
     packet.depth++;
     const length = packet.tail - packet.head;
     if (sa.mode === 'transport') this.transport(packet, sa);
-    else this.tunnel(packet, sa, path, length, room);
+    else this.tunnel(packet, sa, path, length, room, dummy);
     // One packet per sequence number, also when the hard bound is reached with this one.
     if (!sa.count(length, this.ctx.now) || sa.exhausted) this.owner.ended(sa);
     this.ctx.soon();
@@ -230,10 +244,10 @@ export class Outbound implements IvSource {
   }
 
   /** A new header in front: RFC 4301 §5.1.2. In BEET mode it takes the place of the inner one. */
-  private tunnel(packet: Packet, sa: Sa, path: Path, length: number, room: number): void {
+  private tunnel(packet: Packet, sa: Sa, path: Path, length: number, room: number, dummy: boolean): void {
     const { family, trafficClass } = packet;
     const df = sa.df === 'set' || (sa.df === 'copy' && (packet.flags & PacketFlag.DontFragment) !== 0);
-    let next: number = family === 6 ? Protocol.Ipv6 : Protocol.Ipip;
+    let next: number = dummy ? Protocol.NoNext : family === 6 ? Protocol.Ipv6 : Protocol.Ipip;
     if (sa.mode === 'beet') {
       packet.head = packet.transport;
       next = packet.protocol;
