@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { millis, seconds } from '#src/base/time.js';
-import { neighborStateNames } from '#src/net/link/neighbor.js';
+import { NEIGHBOR_PENDING_MAX, neighborStateNames } from '#src/net/link/neighbor.js';
 import { address } from '../support/stacks.js';
 import { Bench, hex, toHex, udp } from '../support/wire.js';
 
@@ -52,7 +52,7 @@ describe('ARP', () => {
   it('RFC 1122 §2.3.2: an unresolved next hop is asked for at most once a second, three times, then fails', () => {
     const socket = t.stack.udp.openSocket(4);
     socket.connect(address('10.0.0.9'), 9);
-    for (let i = 0; i < 6; i++) socket.sendTo(new Uint8Array(1), 0, 1, null, 0);
+    for (let i = 0; i < NEIGHBOR_PENDING_MAX + 2; i++) socket.sendTo(new Uint8Array(1), 0, 1, null, 0);
     assert.equal(t.frames().length, 1);
     t.dropped({ NeighborQueueFull: 2 });
     t.run(seconds(1));
@@ -61,7 +61,7 @@ describe('ARP', () => {
     assert.equal(t.frames().length, 1);
     t.run(seconds(1));
     t.quiet();
-    t.dropped({ NeighborFailed: 4 });
+    t.dropped({ NeighborFailed: NEIGHBOR_PENDING_MAX });
     assert.equal(state('10.0.0.9'), 'FAILED');
     // While it has failed, packets die at once; a second later it is tried anew.
     socket.sendTo(new Uint8Array(1), 0, 1, null, 0);

@@ -10,8 +10,11 @@ import { Counter } from '../counters.js';
 import type { Interface } from '../interface.js';
 import { TimerKind } from '../timer-kind.js';
 
-/** Packets waiting for one neighbour's address; the oldest is dropped (NeighborQueueFull). RFC 4861 §7.2.2 asks for at least one. */
-export const NEIGHBOR_PENDING_MAX = 4;
+/**
+ * Packets waiting for one neighbour's address; the oldest is dropped (NeighborQueueFull). RFC 4861 §7.2.2 asks for at least one; a
+ * datagram of 64 KB is 45 fragments, and a program's first burst to a new peer should not lose what Linux (212,992 octets) keeps.
+ */
+export const NEIGHBOR_PENDING_MAX = 64;
 
 /** How long a failed neighbour answers at once with an error before it is tried anew. Linux tries anew with each packet. */
 const FAILED_HOLD = seconds(1);
