@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Addr } from './api/addr.js';
 import { createDgram, type Dgram } from './api/dgram.js';
 import { FilterApi } from './api/filter.js';
-import { createHttp, type Http } from './api/http.js';
+import { createHttp, createHttp2, createHttps, createTls, type Http, type Http2, type Https, type Tls } from './api/http.js';
 import { Link } from './api/link.js';
 import { Neigh } from './api/neigh.js';
 import { createNet, type Net } from './api/net.js';
@@ -28,6 +28,7 @@ import { RECORDED, Recorder } from './observe/recorder.js';
 import { type Status, statusOf } from './observe/status.js';
 import { type CounterTable, nstat, type SocketInfo, ss } from './observe/tables.js';
 import { Trace, type TraceEvent, type TraceOptions } from './observe/trace.js';
+import { Dhcp } from './services/dhcp/dhcp.js';
 import { Names } from './services/dns/names.js';
 import type { Dns } from './services/dns/node-dns.js';
 import { type Measurement, type PingEvent, type PingOptions, type PingSummary, ping } from './services/ping.js';
@@ -98,6 +99,8 @@ export class AnyStack {
   readonly services: Services;
   /** Where names are asked for, and what asks. */
   readonly names: Names;
+  /** Leases: those we have, those we gave. */
+  readonly dhcp: Dhcp;
   /** Resolves when every configured interface that is up has carrier and its configured addresses have been probed for; rejects when the stack ends before. */
   readonly ready: Promise<void>;
   private readonly observers: Observers;
@@ -110,7 +113,7 @@ export class AnyStack {
   private holding = false;
   private closing: Promise<void> | null = null;
   private settleReady: (error?: Error) => void = () => {};
-  private made: { net?: Net; dgram?: Dgram; raw?: RawApi; packet?: PacketApi; http?: Http } = {};
+  private made: { net?: Net; dgram?: Dgram; raw?: RawApi; packet?: PacketApi; http?: Http; https?: Https; tls?: Tls; http2?: Http2 } = {};
 
   constructor(given: Config, options: StackOptions) {
     this.anyDevice = options.host !== undefined;
@@ -135,6 +138,7 @@ export class AnyStack {
     this.filter = new FilterApi(this.core);
     this.services = new Services(this.core);
     this.names = new Names(this.core);
+    this.dhcp = new Dhcp(this.core, this.names.settings, () => this.checkReady());
     const live = this.core.ctx.sysctl;
     this.sysctl = { get: (name) => live.get(name), set: (name, value) => live.set(name, value), list: () => live.list() };
     this.started = host.monotonic();
@@ -181,6 +185,21 @@ export class AnyStack {
   /** `node:http` over this stack. */
   get http(): Http {
     return (this.made.http ??= createHttp(this.net));
+  }
+
+  /** `node:https` over this stack. */
+  get https(): Https {
+    return (this.made.https ??= createHttps(this.net));
+  }
+
+  /** `node:tls` over this stack. */
+  get tls(): Tls {
+    return (this.made.tls ??= createTls(this.net));
+  }
+
+  /** `node:http2` over this stack. */
+  get http2(): Http2 {
+    return (this.made.http2 ??= createHttp2(this.net));
   }
 
   /** The configuration in force; live changes by API or command are not in it. */
@@ -252,7 +271,7 @@ export class AnyStack {
   }
 
   private apply(config: Config): void {
-    applyConfig({ core: this.core, services: this.services, names: this.names }, this.present, config);
+    applyConfig({ core: this.core, services: this.services, names: this.names, dhcp: this.dhcp }, this.present, config);
     this.present = config;
     this.hold();
   }
@@ -261,6 +280,7 @@ export class AnyStack {
     this.settleReady(new StackClosed(this.name));
     this.services.close();
     this.names.close();
+    this.dhcp.close();
     const stopped = [...this.watching].map((capture) => capture.stop());
     this.core.close();
     this.recorder?.close();
@@ -287,6 +307,7 @@ export class AnyStack {
   }
 
   private changed(iface: InterfaceAddress['iface']): void {
+    this.dhcp.linkChanged(iface);
     this.events.emit('link', iface.name, iface.error !== null ? 'failed' : iface.running ? 'up' : 'down');
     this.checkReady();
   }
@@ -295,6 +316,7 @@ export class AnyStack {
     const waiting = Object.keys(this.present.interfaces ?? {}).some((name) => {
       const iface = this.core.interfaces.named(name);
       if (iface === null || !iface.up) return false;
+      if (this.dhcp.pending(name)) return true;
       return !iface.running || iface.addresses.some((a) => a.state === 'tentative' && a.origin === 'static');
     });
     if (!waiting) this.settleReady();
