@@ -18,7 +18,8 @@ export class NewReno implements Congestion {
 
   acked(tcb: Tcb, delivery: Delivery, now: Micros): void {
     const { snd } = tcb;
-    let acked = delivery.acked;
+    // What SACKs had reported before was in the window then: it does not open it a second time (Linux; RFC 5681 §3.1 knows no SACK).
+    let acked = Math.min(delivery.acked, delivery.delivered);
     if (snd.cwnd < snd.ssthresh) {
       acked = this.slowStart(tcb, acked, delivery.rtt);
       if (acked === 0) return;
