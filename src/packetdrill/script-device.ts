@@ -23,6 +23,8 @@ export class ScriptDevice implements Device {
   readonly carrier = true;
   /** Sent and not yet compared, oldest first. The runner takes from it. */
   readonly sent: Sent[] = [];
+  /** What is sent from now on is lost unseen. */
+  swallows = false;
   private readonly now: () => Micros;
   private readonly small = new Slab(SMALL_SLOT, 16, WAITING_MAX);
   private readonly big = new Slab(BIG_SLOT, 1, 64);
@@ -62,9 +64,11 @@ export class ScriptDevice implements Device {
   transmit(packets: Packet[], count: number): number {
     for (let i = 0; i < count; i++) {
       const packet = packets[i] as Packet;
-      const octets = new Uint8Array(packet.length);
-      copyPacket(packet, octets, 0);
-      this.sent.push({ time: this.now(), octets });
+      if (!this.swallows) {
+        const octets = new Uint8Array(packet.length);
+        copyPacket(packet, octets, 0);
+        this.sent.push({ time: this.now(), octets });
+      }
       packet.release();
     }
     return count;

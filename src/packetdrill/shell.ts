@@ -31,7 +31,7 @@ function commandLines(text: string): string[] {
     .split('\n')
     .map((line) => line.replace(/(^|\s)#.*$/, ''))
     .flatMap((line) => line.split(/;|&&/))
-    .map((line) => (line.split('||')[0] as string).replace(/\d?&?>\s*\S+|\d>&\d/g, ' ').trim())
+    .map((line) => (line.split('||')[0] as string).replace(/\d?&?>\s*\/dev\/null|\d>&\d/g, ' ').trim())
     .filter((line) => line !== '');
 }
 
@@ -42,7 +42,8 @@ function runCommand(line: string, process: Process, readFile: ReadFile, depth: n
   if (name === 'sockstat') return sockstat(process, args, pipe.slice(1));
   if (name === 'tcpdrop' && args[0] === '-s') return tcpdrop(process, args[1] as string);
   if (name === 'ip') return ip(process, args);
-  if (name === 'tc' && args.includes('pfifo') && !args.includes('limit')) return;
+  if (name === 'tc' && args[0] === 'qdisc') return queueing(process, args.slice(1));
+  if (name === 'echo' && args[1] === '>') return writeFile(process, args[0] as string, args[2] ?? '');
   if (name === 'setkey' && args[0] === '-F') return;
   if (name === 'nstat' && pipe.length === 1) return;
   if (name === 'true' || name.startsWith('/tmp/sysctl_restore_')) return;
@@ -105,6 +106,21 @@ function tableStates(process: Process, port: number): string[] {
     if (flow instanceof TimeWait) return 'TIME-WAIT';
     return flow instanceof Tcb ? (stateNames[flow.state] as string) : '';
   });
+}
+
+/** The queue of the device: a plain one is ours, one of no length swallows everything, fair queueing paces (Linux's fq). */
+function queueing(process: Process, args: readonly string[]): void {
+  const { device, sysctl } = process.machine;
+  if (args[0] === 'delete' || args[0] === 'del') device.swallows = false;
+  else if (args.includes('pfifo')) device.swallows = args.includes('limit') && args[args.indexOf('limit') + 1] === '0';
+  else if (args.includes('fq')) sysctl.set('anystack.tcp_pacing', 1);
+  else throw new Unsupported(`command tc qdisc ${args.join(' ')}`);
+}
+
+/** Parameters of Linux's modules that are tunables here. */
+function writeFile(process: Process, value: string, path: string): void {
+  if (path !== '/sys/module/tcp_cubic/parameters/hystart_detect') throw new Unsupported(`command echo > ${path}`);
+  process.machine.sysctl.set('anystack.tcp_hystart', value === '0' ? 0 : 1);
 }
 
 /** Ends all connections in a state without a word to the peer. */
