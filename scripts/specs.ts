@@ -68,7 +68,7 @@ function rowProblem(root: string, { level, section, requirement, status, code, t
 
 /** Patterns of the titles in a test file: what a template puts in matches anything. */
 function titles(text: string): RegExp[] {
-  const found = text.matchAll(/\bit\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g);
+  const found = text.matchAll(/\b(?:it|both)\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g);
   const quote = (part: string): string => part.replace(/\\(.)/g, '$1').replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   return [...found].map(([, single, double, template]) => {
     const parts = template === undefined ? [single ?? double ?? ''] : template.split(/\$\{[^}]*\}/);

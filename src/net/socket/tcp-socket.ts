@@ -197,6 +197,14 @@ export class TcpSocket extends Socket {
     this.close();
   }
 
+  /**
+   * Why nothing gets through at the moment, as errno: what ICMP last said, or ETIMEDOUT after R1 timeouts; 0 while all is well. onReady is
+   * called when it changes; who does not care does not look (RFC 9293 §3.9.1.8 MUST-47, SHLD-9, SHLD-20).
+   */
+  get softError(): number {
+    return this.tcb?.softError ?? 0;
+  }
+
   /** What tcp_info tells; null without a connection. */
   info(): TcpInfo | null {
     return this.tcb === null ? null : connectionInfo(this.tcb);

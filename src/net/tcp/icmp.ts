@@ -22,6 +22,7 @@ export function icmpArrives(tcp: Tcp, tcb: Tcb, error: IcmpError): void {
   // MUST-55: a source quench says nothing any more (RFC 6633).
   if (error.kind === 'source-quench') return;
   tcb.softError = error.errno;
+  tcb.socket?.report(0);
   if (tcb.state === State.SynSent || tcb.state === State.SynReceived) {
     if (!error.hard) return;
     tcp.ctx.counters.count(Counter.TcpAttemptFails);

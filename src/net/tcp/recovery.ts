@@ -131,12 +131,10 @@ function countDuplicates(tcb: Tcb, flight: Flight, sample: AckSample, seg: Segme
   const { mss } = tcb.snd;
   if (sample.acked > 0) {
     // What was counted as arrived is part of what is now acknowledged; in recovery one segment of it was the retransmission.
+    const counted = Math.min(flight.duplicated, Math.max(0, sample.acked - mss));
+    sample.delivered -= counted;
     if (flight.state < CaState.Recovery) flight.duplicates = flight.duplicated = 0;
-    else {
-      const counted = Math.min(flight.duplicated, Math.max(0, sample.acked - mss));
-      flight.duplicated -= counted;
-      sample.delivered -= counted;
-    }
+    else flight.duplicated -= counted;
   } else if (flight.head !== null && seg.len === 0 && seg.ack === tcb.snd.una && !sample.windowChanged) {
     flight.duplicates++;
     const outstanding = (tcb.snd.nxt - tcb.snd.una) | 0;

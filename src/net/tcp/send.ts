@@ -8,8 +8,8 @@ import { pacedUntil, paid } from './pacing.js';
 import { retransmissionSent } from './recovery.js';
 import { Flag } from './segment.js';
 import { payloadMax, sendAck, sendSegment } from './segment-out.js';
-import { State } from './states.js';
 import type { SendBuffer } from './send-buffer.js';
+import { State } from './states.js';
 import { sendSyn } from './syn.js';
 import { AckDue, countsOf, Pending, type Tcb } from './tcb.js';
 import { armPersist, armSent } from './timers.js';
@@ -85,7 +85,8 @@ export function retransmit(tcb: Tcb, flight: Flight, sent: Sent, mss: number): b
   const now32 = ctx.now | 0;
   const fin = tcb.snd.fin && sent.end === ((tcb.snd.finAt + 1) | 0);
   const length = sent.octets - (fin ? 1 : 0);
-  if (!sendSegment(tcb, sent.seq, length, (fin ? Flag.Fin : 0) | pushFlag(tcb, (sent.flags & SentFlag.Pushed) !== 0, length, mss), mss, true)) return false;
+  if (!sendSegment(tcb, sent.seq, length, (fin ? Flag.Fin : 0) | pushFlag(tcb, (sent.flags & SentFlag.Pushed) !== 0, length, mss), mss, true))
+    return false;
   ctx.counters.count(Counter.TcpRetransSegs);
   const counts = countsOf(tcb);
   counts.retransmitted += Math.max(1, Math.ceil(length / mss));

@@ -46,10 +46,10 @@ export const tcpSysctls = {
     source: 'RFC 9293 §3.8.3 (R2), Linux: 924.6 s',
   }),
   'net.ipv4.tcp_orphan_retries': int(8, 'timeouts', 0, 255, { help: 'The same when the application has closed.', source: LINUX }),
-  'net.ipv4.tcp_syn_retries': int(6, 'retransmissions', 1, 127, {
+  'net.ipv4.tcp_syn_retries': int(7, 'retransmissions', 1, 127, {
     effect: 'new sockets',
-    help: 'Retransmissions of a SYN.',
-    source: 'RFC 9293 MUST-23, Linux: 127 s',
+    help: 'Retransmissions of a SYN: 255 s in all.',
+    source: 'RFC 9293 MUST-23 asks for three minutes; Linux has 6, i.e. 127 s',
   }),
   'net.ipv4.tcp_synack_retries': int(5, 'retransmissions', 0, 255, { help: 'Retransmissions of a SYN-ACK.', source: LINUX }),
   'net.ipv4.tcp_ecn': int(2, 'mode', 0, 2, { help: '0: off, 1: ask for ECN and accept it, 2: only accept it.', source: 'RFC 3168, Linux' }),
@@ -126,7 +126,10 @@ export const tcpSysctls = {
     source: 'RFC 9293 §3.8.6.3 (SHLD-19) speaks of full-sized ones; BSD counts segments',
   }),
   'net.ipv4.tcp_min_tso_segs': int(2, 'segments', 1, 100, { help: 'Least burst handed down at once, where the window allows it.', source: LINUX }),
-  'anystack.tcp_push_bursts': flag(1, { help: 'Bursts of at most half the window, PSH on the last segment of each; else as long as they can be, PSH on the last octet written.', source: LINUX }),
+  'anystack.tcp_push_bursts': flag(1, {
+    help: 'Bursts of at most half the window, PSH on the last segment of each; else as long as they can be, PSH on the last octet written.',
+    source: LINUX,
+  }),
   'anystack.tcp_ack_repeats_fin': flag(0, { help: 'An ACK carries our FIN again until that is acknowledged.', source: 'BSD' }),
   'anystack.tcp_reset_error': choice('linux', ['linux', 'bsd'], {
     help: 'What the application learns of a RST: EPIPE in CLOSE-WAIT and nothing after its FIN (linux), or ECONNRESET in each state (bsd).',

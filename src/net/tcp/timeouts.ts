@@ -62,6 +62,9 @@ function retransmitTimeout(tcb: Tcb, flight: Flight): void {
   if (tcb.retries === ctx.sysctl.v['net.ipv4.tcp_retries1'] && tcb.path !== null) {
     tcp.ip.suspect(tcb.path);
     tcb.path = null;
+    // SHLD-9: the application may want to know before R2 ends the connection.
+    if (tcb.softError === 0) tcb.softError = Errno.ETIMEDOUT;
+    tcb.socket?.report(0);
   }
   ctx.counters.count(Counter.TcpExtTCPTimeouts);
   if (snd.wnd === 0) {

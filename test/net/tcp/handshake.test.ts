@@ -49,13 +49,13 @@ describe('TCP: opening', () => {
     const t = new TcpBench({ family });
     t.app(() => t.socket.connect(t.remote, t.remotePort));
     t.syn({ flags: 'S' });
-    for (let i = 0; i < 6; i++) {
+    for (let i = 0; i < 7; i++) {
       t.after(ms(1_000 * 2 ** i - 1));
       t.quiet();
       t.after(ms(1));
       t.tx({ flags: 'S', seq: 0 });
     }
-    t.after(ms(64_000));
+    t.after(ms(120_000));
     t.quiet();
     assert.equal(t.state, 'CLOSED');
     assert.equal(t.socket.takeError(), 110);
