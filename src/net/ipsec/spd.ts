@@ -72,25 +72,27 @@ export class Policy {
   }
 }
 
-/** Rows of the flow cache; a row is 12 words. */
-const CACHE_ROWS = 4_096;
+/** The flow cache: sets of rows, a row is 12 words. 256 flows in rows of their own met in 6 % of cases, and a meeting costs a walk of the list (18 µs at 1,000 policies). */
+const CACHE_SETS = 4_096;
+const WAYS = 4;
 const ROW = 12;
-const NO_ROWS = new Int32Array(0);
 
 /**
- * The Security Policy Database: an ordered list in which the first match decides. Behind it a direct-mapped cache of
+ * The Security Policy Database: an ordered list in which the first match decides. Behind it a set-associative cache of
  * whole flows. Since a cached flow is one point and not a range, entries need not be decorrelated to be cached
  * (RFC 4301 §4.4.1 asks that of cached entries), and any change empties the cache by its generation.
  */
 export class Spd {
   private readonly policies: Policy[] = [];
   private readonly key: number;
-  /** Made with the first policy: 192 KB that a stack without any does not pay. */
-  private rows = NO_ROWS;
+  /** Made with the first policy. */
+  private rows = new Int32Array(0);
   private found: (Policy | null)[] = [];
   private generation = 1;
+  /** The way that is replaced next. */
+  private victim = 0;
 
-  /** `key`: 32 secret bits, so that nobody can choose flows that fall on one row. */
+  /** `key`: 32 secret bits, so that nobody can choose flows that fall into one set. */
   constructor(key: number) {
     this.key = key;
   }
@@ -105,11 +107,11 @@ export class Spd {
 
   add(options: PolicyOptions): Policy {
     assert(this.policies.length < POLICIES_MAX, 'whoever adds policies looks at their number');
-    if (this.rows.length === 0) {
-      this.rows = new Int32Array(CACHE_ROWS * ROW);
-      this.found = new Array<Policy | null>(CACHE_ROWS).fill(null);
-    }
     const policy = new Policy(options);
+    if (this.rows.length === 0) {
+      this.rows = new Int32Array(CACHE_SETS * WAYS * ROW);
+      this.found = new Array<Policy | null>(CACHE_SETS * WAYS).fill(null);
+    }
     let i = this.policies.length;
     while (i > 0 && (this.policies[i - 1] as Policy).priority > policy.priority) i--;
     this.policies.splice(i, 0, policy);
@@ -138,23 +140,33 @@ export class Spd {
     let h = Math.imul(this.key ^ l.w3, 0x9e3779b1) ^ Math.imul(r.w3, 0x85ebca6b);
     h = Math.imul(h ^ (h >>> 15) ^ l.w0 ^ l.w2, 0xc2b2ae35) ^ Math.imul(r.w2 ^ r.w0, 0x27d4eb2f);
     h = Math.imul(h ^ (h >>> 13) ^ ports ^ l.w1, 0x9e3779b1) ^ Math.imul(rest ^ r.w1, 0x85ebca6b);
-    const row = (h >>> 20) & (CACHE_ROWS - 1);
-    const at = row * ROW;
-    const hit =
-      rows[at + 3] === l.w3 &&
-      rows[at + 7] === r.w3 &&
-      rows[at + 8] === ports &&
-      rows[at + 9] === rest &&
-      rows[at + 10] === this.generation &&
-      rows[at + 11] === flow.vrf &&
-      rows[at + 2] === l.w2 &&
-      rows[at + 6] === r.w2 &&
-      rows[at + 1] === l.w1 &&
-      rows[at + 5] === r.w1 &&
-      rows[at] === l.w0 &&
-      rows[at + 4] === r.w0;
-    if (hit) return this.found[row] as Policy | null;
+    const set = ((h >>> 20) & (CACHE_SETS - 1)) * WAYS;
+    for (let way = set; way < set + WAYS; way++) {
+      const at = way * ROW;
+      const hit =
+        rows[at + 3] === l.w3 &&
+        rows[at + 7] === r.w3 &&
+        rows[at + 8] === ports &&
+        rows[at + 9] === rest &&
+        rows[at + 10] === this.generation &&
+        rows[at + 11] === flow.vrf &&
+        rows[at + 2] === l.w2 &&
+        rows[at + 6] === r.w2 &&
+        rows[at + 1] === l.w1 &&
+        rows[at + 5] === r.w1 &&
+        rows[at] === l.w0 &&
+        rows[at + 4] === r.w0;
+      if (hit) return this.found[way] as Policy | null;
+    }
     const policy = this.search(flow);
+    if (rows.length > 0) this.remember(flow, ports, rest, policy, set + (this.victim++ & (WAYS - 1)));
+    return policy;
+  }
+
+  private remember(flow: FlowKey, ports: number, rest: number, policy: Policy | null, way: number): void {
+    const { rows } = this;
+    const { local: l, remote: r } = flow;
+    const at = way * ROW;
     rows[at] = l.w0;
     rows[at + 1] = l.w1;
     rows[at + 2] = l.w2;
@@ -167,8 +179,7 @@ export class Spd {
     rows[at + 9] = rest;
     rows[at + 10] = this.generation;
     rows[at + 11] = flow.vrf;
-    this.found[row] = policy;
-    return policy;
+    this.found[way] = policy;
   }
 
   /** The list itself, without the cache. */
