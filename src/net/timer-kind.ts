@@ -5,12 +5,7 @@ export const TimerKind = {
   TcpDelayedAck: 101,
   TcpKeepAlive: 102,
   TcpTimeWait: 103,
-  TcpPersist: 104,
-  TcpLinger: 105,
   TcpPacing: 106,
-  TcpReorder: 107,
-  TcpProbe: 108,
-  TcpUserTimeout: 109,
   TcpSynAck: 110,
   // 200: links and neighbours
   Neighbor: 200,

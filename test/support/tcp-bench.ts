@@ -4,12 +4,10 @@ import { fold } from '#src/base/checksum.js';
 import { dropNames } from '#src/base/drops.js';
 import { Checksum, copyPacket, type Packet } from '#src/base/packet.js';
 import { Page } from '#src/base/page.js';
-import { type Micros, millis } from '#src/base/time.js';
+import type { Micros } from '#src/base/time.js';
 import { VirtualClock, VirtualHost } from '#src/hyper/virtual-host.js';
 import { Context } from '#src/net/context.js';
-import type { Interface } from '#src/net/interface.js';
-import { type Flow, Path } from '#src/net/ip/path.js';
-import type { IcmpError, Ip, Transport } from '#src/net/ip/service.js';
+import type { IcmpError } from '#src/net/ip/service.js';
 import type { TcpSocket } from '#src/net/socket/tcp-socket.js';
 import { Sysctl } from '#src/net/sysctl.js';
 import { stateNames } from '#src/net/tcp/states.js';
@@ -18,6 +16,7 @@ import { Tcp } from '#src/net/tcp/tcp.js';
 import * as wire from '#src/wire/tcp.js';
 import { parseOptions, putOptions, putSynOptions, TcpOptions } from '#src/wire/tcp-options.js';
 import { pseudoSum } from '#src/wire/transport-checksum.js';
+import { FakeIp } from './tcp-fake-ip.js';
 
 /** A segment of a test: what is not given has its default when sent, and is not looked at when expected. Numbers count from each side's ISN as 0. */
 export interface TestSegment {
@@ -72,64 +71,6 @@ export const addresses = {
   4: { local: parseAddress('10.0.0.1') as Address, remote: parseAddress('10.0.0.2') as Address },
   6: { local: parseAddress('fd00::1') as Address, remote: parseAddress('fd00::2') as Address },
 };
-
-/** IP for tests: one interface, one path; what is sent goes to `sink`. */
-export class FakeIp implements Ip {
-  transport: Transport | null = null;
-  generation = 1;
-  mtu: number;
-  error = 0;
-  readonly confirmed: Path[] = [];
-  readonly suspected: Path[] = [];
-  sink: (packet: Packet) => void = (packet) => packet.release();
-  private readonly iface: Interface;
-  readonly own: Address[];
-
-  constructor(mtu: number, own: Address[]) {
-    this.mtu = mtu;
-    this.own = own;
-    this.iface = { index: 1, name: 'test0', mtu, vrf: 0 } as unknown as Interface;
-  }
-
-  register(_protocol: number, transport: Transport): void {
-    this.transport = transport;
-  }
-
-  path(flow: Flow): Path | number {
-    if (this.error !== 0) return this.error;
-    const own = this.own.find((a) => a.isV4 === flow.destination.isV4) as Address;
-    return new Path(this.iface, own, flow.destination.clone(), null, this.mtu, 'unicast', this.generation);
-  }
-
-  valid(path: Path): boolean {
-    return path.generation === this.generation;
-  }
-
-  output(packet: Packet, _path: Path): void {
-    this.sink(packet);
-  }
-
-  isLocal(address: Address, _vrf: number): boolean {
-    return this.own.some((a) => a.equals(address));
-  }
-
-  vrfOf(_index: number): number {
-    return 0;
-  }
-
-  learnMtu(_destination: Address, _index: number, mtu: number): void {
-    this.mtu = mtu;
-    this.generation++;
-  }
-
-  confirm(path: Path): void {
-    this.confirmed.push(path);
-  }
-
-  suspect(path: Path): void {
-    this.suspected.push(path);
-  }
-}
 
 /** One TCP on virtual time, whose peer is the test. */
 export class TcpBench {
@@ -449,59 +390,6 @@ export class TcpBench {
   }
 }
 
-export interface EstablishedOptions extends BenchOptions {
-  /** Numbers our next octet this, and gives the peer this window. Defaults 1 and 65,535. */
-  snd?: { nxt?: number; wnd?: number };
-  /** Numbers the peer's next octet this, and gives us this receive window. */
-  rcv?: { nxt?: number; wnd?: number };
-  mss?: number;
-  wscale?: number;
-  sack?: boolean;
-  timestamps?: boolean;
-  ecn?: boolean;
-  /** Between SYN and SYN-ACK: the first round trip measured. Default 0. */
-  rtt?: Micros;
-  /** Set on the socket before it connects. */
-  options?: Record<string, number | string>;
-}
-
-/** A connection opened by us, in ESTABLISHED, nothing in flight. */
-export function established(o: EstablishedOptions = {}): TcpBench {
-  const t = new TcpBench(o);
-  t.sndBase = (o.snd?.nxt ?? 1) - 1;
-  t.nxt = t.sndBase + 1;
-  t.rcvBase = (o.rcv?.nxt ?? 1) - 1;
-  if (o.rcv?.wnd !== undefined) {
-    const buffer = Math.max(4_096, 2 * o.rcv.wnd);
-    t.ctx.sysctl.set('net.ipv4.tcp_rmem', [4_096, buffer, buffer]);
-    t.socket.setOption('TCP_WINDOW_CLAMP', o.rcv.wnd);
-  }
-  for (const [name, value] of Object.entries(o.options ?? {})) assert.equal(t.socket.setOption(name, value), 0, name);
-  t.socket.onReady = () => {};
-  assert.equal(t.socket.connect(t.remote, t.remotePort), -115);
-  t.localPort = t.socket.localPort;
-  t.clock.run(t.clock.now);
-  t.syn({ flags: o.ecn === true ? 'SEW' : 'S' });
-  if (o.rtt !== undefined) t.after(o.rtt);
-  const wnd = o.snd?.wnd ?? 65_535;
-  t.peer = { seq: t.rcvBase + 1, ack: t.sndBase + 1, wnd, ts: 1_000, timestamps: o.timestamps === true };
-  const options: TestSegment = { mss: o.mss ?? 1_000, ts: o.timestamps === true ? [1_000, 'echo'] : null };
-  if (o.wscale !== undefined) options.wscale = o.wscale;
-  if (o.sack !== false) options.sackOk = true;
-  t.rx({ seq: t.rcvBase, flags: o.ecn === true ? 'SAE' : 'SA', wnd, ...options });
-  t.tx({ seq: t.sndBase + 1, ack: t.rcvBase + 1 });
-  t.quiet();
-  assert.equal(t.state, 'ESTABLISHED');
-  return t;
-}
-
-/** The same test for IPv4 and IPv6. */
-export function both(title: string, test: (family: 4 | 6) => void): void {
-  for (const family of [4, 6] as const) it(`${title} (IPv${family})`, () => test(family));
-}
-
-export const ms = millis;
-
 function flagBits(text: string): number {
   let bits = 0;
   for (const letter of text) {
@@ -514,61 +402,3 @@ function flagBits(text: string): number {
 
 const letters = (bits: number): string => wire.formatFlags(bits).replace('.', 'A').replace('none', '');
 const normal = (flags: string): string => [...flags].sort().join('');
-
-/** States a connection can be brought to. */
-export const synchronized = ['ESTABLISHED', 'FIN-WAIT-1', 'FIN-WAIT-2', 'CLOSE-WAIT', 'CLOSING', 'LAST-ACK'] as const;
-
-/** A connection in the given state. Our next octet is `t.nxt`, the peer's `t.peer.seq`; nothing is pending. */
-export function inState(state: string, o: EstablishedOptions = {}): TcpBench {
-  if (state === 'SYN-RECEIVED') return crossing(o);
-  const t = established(o);
-  const fin = (): void => {
-    t.app(() => t.socket.shutdown('write'));
-    t.tx({ flags: 'FA', seq: t.nxt });
-    t.nxt++;
-  };
-  const peerFin = (): void => {
-    t.rx({ flags: 'FA' });
-    t.peer.seq++;
-    t.tx({ ack: t.peer.seq });
-  };
-  switch (state) {
-    case 'FIN-WAIT-1':
-      fin();
-      break;
-    case 'FIN-WAIT-2':
-    case 'TIME-WAIT':
-      fin();
-      t.peer.ack = t.nxt;
-      t.rx({});
-      if (state === 'TIME-WAIT') peerFin();
-      break;
-    case 'CLOSE-WAIT':
-      peerFin();
-      break;
-    case 'CLOSING':
-      fin();
-      peerFin();
-      break;
-    case 'LAST-ACK':
-      peerFin();
-      fin();
-      break;
-  }
-  t.quiet();
-  assert.equal(t.state, state);
-  return t;
-}
-
-/** SYN-RECEIVED by way of crossing SYNs. */
-function crossing(o: EstablishedOptions): TcpBench {
-  const t = new TcpBench(o);
-  t.socket.onReady = () => {};
-  t.app(() => t.socket.connect(t.remote, t.remotePort));
-  t.localPort = t.socket.localPort;
-  t.syn({ flags: 'S' });
-  t.rx({ seq: 0, flags: 'S', mss: 1_000, sackOk: true });
-  t.tx({ seq: 0, ack: 1, flags: 'SA' });
-  t.quiet();
-  return t;
-}

@@ -192,7 +192,9 @@ function checkText(tcb: Tcb, seg: Segment, packet: Packet): number {
   if (tcb.socket === null && seqGt((seg.seq + seg.length) | 0, tcb.rcv.nxt)) {
     // Nobody will ever read it: the peer must not believe that it was taken (RFC 2525 §2.17).
     tcb.tcp.ctx.counters.count(Counter.TcpExtTCPAbortOnData);
-    abort(tcb);
+    // Where the peer expects us: beyond a FIN that was lost the RST would only draw a challenge (RFC 5961 §3.2).
+    refuse(tcb.tcp, packet, seg);
+    tcb.tcp.finish(tcb, Errno.ECONNABORTED);
     return Drop.TcpAfterClose;
   }
   return takeText(tcb, seg, packet);

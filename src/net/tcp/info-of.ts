@@ -41,7 +41,8 @@ export function connectionInfo(tcb: Tcb): TcpInfo {
     lost: segments((flight?.lost ?? 0) + (flight?.retransmitted ?? 0)),
     retrans: segments(flight?.retransmitted ?? 0),
     last_data_sent: since(counts.sentAt),
-    last_data_recv: since(counts.cameAt),
+    // Before the first data Linux counts from the handshake: the last thing heard.
+    last_data_recv: since(counts.cameAt || tcb.heardAt),
     rcv_ssthresh: rcv.space,
     rtt: rtt.srtt,
     rttvar: rtt.deviation,

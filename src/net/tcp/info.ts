@@ -12,6 +12,7 @@ export const CaState = {
   Loss: 4,
 } as const;
 
+/** Names by CaState value, as `ss` prints them. */
 export const caStateNames = ['open', 'disorder', 'cwr', 'recovery', 'loss'] as const;
 
 /**

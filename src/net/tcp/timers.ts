@@ -14,6 +14,7 @@ export function arm(tcb: Tcb, pending: number, at: Micros): void {
   tcb.tcp.ctx.wheel.arm(tcb.timer, at);
 }
 
+/** Nothing is waited for. */
 export function cancel(tcb: Tcb): void {
   tcb.pending = Pending.None;
   tcb.tcp.ctx.wheel.cancel(tcb.timer);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { both, established, ms, TcpBench } from '../../support/tcp-bench.js';
+import { TcpBench } from '../../support/tcp-bench.js';
+import { both, established, ms } from '../../support/tcp-states.js';
 
 describe('TCP: opening', () => {
   both('RFC 9293 §3.5 figure 6: active open', (family) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Prng } from '#src/base/prng.js';
-import { both, established, ms, pattern, TcpBench } from '../../support/tcp-bench.js';
+import { pattern, TcpBench } from '../../support/tcp-bench.js';
+import { both, established, ms } from '../../support/tcp-states.js';
 
 describe('TCP: hostile peers', () => {
   both('ACK division: a hundred ACKs of ten octets open the window no further than one of a thousand', (family) => {

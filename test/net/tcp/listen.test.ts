@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { both, ms, TcpBench } from '../../support/tcp-bench.js';
+import { TcpBench } from '../../support/tcp-bench.js';
+import { both, ms } from '../../support/tcp-states.js';
 
 /** The bench plays peer number `n`: another port, another ISN. */
 function peer(t: TcpBench, n: number): void {

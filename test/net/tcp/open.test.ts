@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { v4 } from '#src/base/address.js';
-import { both, established, ms, TcpBench } from '../../support/tcp-bench.js';
+import { TcpBench } from '../../support/tcp-bench.js';
+import { both, established, ms } from '../../support/tcp-states.js';
 
 describe('TCP: the user interface (RFC 9293 §3.9.1) and IP below it (§3.9.2)', () => {
   both('MUST-41, MUST-42: listening and connecting from one port do not disturb each other', (family) => {

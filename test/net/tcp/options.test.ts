@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { both, established, ms } from '../../support/tcp-bench.js';
+import { both, established, ms } from '../../support/tcp-states.js';
 
 describe('TCP: timestamps and windows (RFC 7323)', () => {
   both('§5.3 R1: a segment with an older timestamp draws an ACK and is dropped', (family) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { CaState } from '#src/net/tcp/info.js';
-import { both, type EstablishedOptions, established, ms, type TcpBench } from '../../support/tcp-bench.js';
+import type { TcpBench } from '../../support/tcp-bench.js';
+import { both, type EstablishedOptions, established, ms } from '../../support/tcp-states.js';
 
 /** A connection whose round trip is known to be 100 ms, with `segments` of 1,000 octets in flight, sent just now. */
 function inFlight(segments: number, o: EstablishedOptions = {}): TcpBench {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { both, established, ms } from '../../support/tcp-bench.js';
+import { both, established, ms } from '../../support/tcp-states.js';
 
 describe('TCP: sending', () => {
   describe('segments', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { both, established, ms } from '../../support/tcp-bench.js';
+import { both, established, ms } from '../../support/tcp-states.js';
 
 describe('TCP: timers', () => {
   both('RFC 6298 §5: RTO doubles, then the connection ends with ETIMEDOUT after about 924.6 s', (family) => {
