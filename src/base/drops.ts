@@ -213,6 +213,18 @@ export const drops = {
   IkeHalfOpen: info('More half-open IKE SAs than the limit, and no valid cookie came.', 'An attack, or anystack.ike_half_open_max is too small.'),
   IkeCookie: info('A cookie was asked for (RFC 7296 §2.6).', NONE),
   IkeFragment: info('An IKE fragment with impossible numbers, or a duplicate (RFC 7383 §2.6).', FORGED),
+  TunnelUnknown: info(
+    'Encapsulated for us, and no tunnel has these ends, key or network identifier.',
+    'Compare local, remote, key and id of both ends; or a stranger tries (RFC 4213 §4).',
+  ),
+  TunnelEcn: info('The outer header says congestion was met, the inner sender does not know ECN (RFC 6040 §4.2).', NONE),
+  TunnelLimit: info(
+    'The tunnel encapsulation limit of the packet is used up; its sender was told (RFC 2473 §4.1.1).',
+    'Tunnels in tunnels: a routing loop, or a limit set too low.',
+  ),
+  GreSequence: info('A GRE sequence number not above the last, or none where one was agreed upon (RFC 2890 §2.2).', NONE),
+  VxlanTruncated: info('Shorter than a VXLAN header.', FORGED),
+  VxlanBadFlags: info('A VXLAN header without a valid network identifier (RFC 7348 §5).', FORGED),
   GreTruncated: info('Shorter than a GRE header with the fields its flags announce.', FORGED),
   GreBadFlags: info('A GRE version other than 0, or a flag that must be refused (RFC 2784 §2.3).', FORGED),
   GreBadChecksum: info('The GRE checksum is wrong.', 'A broken device on the path.'),

@@ -4,8 +4,8 @@ import type { Interface } from '../net/interface.js';
 import type { Stack } from '../net/stack.js';
 import type { Config, InterfaceConfig } from './config.js';
 import { deviceRef } from './devices.js';
-import { checkTunnel, makeTunnel, tunnelSchema } from './tunnels.js';
 import { hint, placeOf, type Schema, wrong } from './schema.js';
+import { checkTunnel, makeTunnel, tunnelSchema } from './tunnels.js';
 
 /** One VLAN of another interface. */
 export interface VlanConfig {

@@ -32,6 +32,8 @@ import { Packets } from './raw/packets.js';
 import { Raw } from './raw/raw.js';
 import { StackedDevice } from './stacked/stacked-device.js';
 import { Stacking } from './stacked/stacking.js';
+import { tunnelErrors } from './stacked/tunnel-errors.js';
+import { Tunnels } from './stacked/tunnels.js';
 import type { Sysctl } from './sysctl.js';
 import { Tcp } from './tcp/tcp.js';
 import { componentOf } from './timer-kind.js';
@@ -131,7 +133,8 @@ export class Stack {
       reset: (packet) => this.tcp.reject(packet),
     });
     this.ipsec = new Ipsec(ctx, this.ip, this.demux, () => ({ v4: this.icmp4, v6: this.v6.icmp }));
-    this.stacking = new Stacking(ctx, demux, this.interfaces, (name, device, vrf) => this.addInterface(name, device, vrf));
+    const tunnels = new Tunnels({ ctx, ip: this.ip, errors: tunnelErrors(this.icmp4, this.v6.icmp) }, this.udp);
+    this.stacking = new Stacking(ctx, demux, this.interfaces, (name, device, vrf) => this.addInterface(name, device, vrf), tunnels);
     this.addresses.add(lo, { address: v4(0x7f000001), length: 8 }, 'loopback');
     hyper.attach(() => this.poll());
   }

@@ -25,3 +25,4 @@ export * as tcpOptions from './tcp-options.js';
 export * as transportChecksum from './transport-checksum.js';
 export * as udp from './udp.js';
 export * as vlan from './vlan.js';
+export * as vxlan from './vxlan.js';

@@ -269,6 +269,27 @@ export function putRouterAlert(view: DataView, at: number, next: number, value: 
   view.setUint16(at + 6, Option.PadN << 8);
 }
 
+/** Writes a destination options header of 8 octets with a tunnel encapsulation limit (RFC 2473 §4.1.1). */
+export function putTunnelLimit(view: DataView, at: number, next: number, limit: number): void {
+  view.setUint16(at, next << 8);
+  view.setUint16(at + 2, (Option.TunnelLimit << 8) | 1);
+  view.setUint8(at + 4, limit);
+  view.setUint16(at + 5, (Option.PadN << 8) | 1);
+  view.setUint8(at + 7, 0);
+}
+
+/** Where the tunnel encapsulation limit stands that the packet at `at` brings along, in the options right behind its header; −1 without one. RFC 2473 §4.1.1. */
+export function tunnelLimit(view: DataView, at: number, end: number): number {
+  if (end - at < HEADER_LEN + 8 || nextHeader(view, at) !== Protocol.DestinationOptions) return -1;
+  const behind = at + HEADER_LEN + ((view.getUint8(at + HEADER_LEN + 1) + 1) << 3);
+  if (behind > end) return -1;
+  for (let o = at + HEADER_LEN + 2; o + 2 < behind; ) {
+    if (view.getUint8(o) === Option.TunnelLimit) return view.getUint8(o + 1) === 1 ? o + 2 : -1;
+    o += view.getUint8(o) === Option.Pad1 ? 1 : 2 + view.getUint8(o + 1);
+  }
+  return -1;
+}
+
 export const setPayloadLength = (view: DataView, at: number, length: number): void => view.setUint16(at + PAYLOAD_LENGTH, length);
 export const setNextHeader = (view: DataView, at: number, next: number): void => view.setUint8(at + NEXT_HEADER, next);
 export const setHopLimit = (view: DataView, at: number, hops: number): void => view.setUint8(at + HOP_LIMIT, hops);

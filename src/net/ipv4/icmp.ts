@@ -1,6 +1,6 @@
 import { Address } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
-import { type ErrnoName, Errno } from '../../base/errors.js';
+import { Errno, type ErrnoName } from '../../base/errors.js';
 import { Checksum, type Packet, PacketFlag } from '../../base/packet.js';
 import { TokenBucket } from '../../base/token-bucket.js';
 import * as wire from '../../wire/icmpv4.js';
@@ -135,6 +135,7 @@ export class Icmp4 implements Transport {
     packet.checksum = Checksum.Verified;
     packet.ttl = 0;
     packet.flags = 0;
+    packet.depth = 0; // an answer begins anew, wherever the question came out of
     packet.inIndex = 0;
     this.ctx.counters.count(Counter.IcmpOutMsgs);
     this.ctx.counters.count(Counter.IcmpOutEchoReps);

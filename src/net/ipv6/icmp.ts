@@ -140,6 +140,7 @@ export class Icmp6 implements Transport {
     packet.checksum = Checksum.Verified;
     packet.ttl = 0;
     packet.flags = 0;
+    packet.depth = 0; // an answer begins anew, wherever the question came out of
     packet.inIndex = 0;
     this.ctx.counters.count(Counter.Icmp6OutMsgs);
     this.ctx.counters.count(Counter.Icmp6OutEchoReplies);

@@ -5,6 +5,8 @@ import type { Interfaces } from '../interfaces.js';
 import type { Demux } from '../link/link.js';
 import { BridgeDevice, PORTS_MAX } from './bridge.js';
 import type { StackedDevice } from './stacked-device.js';
+import { TunnelDevice } from './tunnel.js';
+import type { Tunnels } from './tunnels.js';
 import { VlanDevice } from './vlan.js';
 
 /** VLAN identifiers; 0 and 4095 are none (IEEE 802.1Q §9.6). */
@@ -12,6 +14,7 @@ const VIDS = 4_096;
 
 /** The interfaces of one stack that stand on others: makes them, and tells them what happens below. */
 export class Stacking {
+  readonly tunnels: Tunnels;
   private readonly ctx: Context;
   private readonly demux: Demux;
   private readonly interfaces: Interfaces;
@@ -19,7 +22,14 @@ export class Stacking {
   private readonly vlans = new Map<number, VlanDevice>();
 
   /** `add` puts a device under a new interface: Stack.addInterface. */
-  constructor(ctx: Context, demux: Demux, interfaces: Interfaces, add: (name: string, device: StackedDevice, vrf: number) => Interface) {
+  constructor(
+    ctx: Context,
+    demux: Demux,
+    interfaces: Interfaces,
+    add: (name: string, device: StackedDevice, vrf: number) => Interface,
+    tunnels: Tunnels,
+  ) {
+    this.tunnels = tunnels;
     this.ctx = ctx;
     this.demux = demux;
     this.interfaces = interfaces;
@@ -51,6 +61,12 @@ export class Stacking {
     return this.add(name, new BridgeDevice(this.ctx, ports), vrf);
   }
 
+  /** The interface of a tunnel. NetError as Tunnels.add. `vrf`: of what comes out of it. */
+  tunnel(name: string, device: TunnelDevice, vrf = 0): Interface {
+    this.tunnels.add(device);
+    return this.add(name, device, vrf);
+  }
+
   /** Carrier, MTU or device of an interface have changed. */
   changed(lower: Interface): void {
     for (const { stacked } of this.interfaces) if (stacked?.standsOn(lower)) stacked.lowerChanged(lower);
@@ -60,6 +76,7 @@ export class Stacking {
   gone(iface: Interface): void {
     for (const { stacked } of this.interfaces) if (stacked?.standsOn(iface)) stacked.lowerGone(iface);
     for (const [key, device] of this.vlans) if (device.iface === iface) this.vlans.delete(key);
+    if (iface.device instanceof TunnelDevice) this.tunnels.remove(iface.device);
     if (this.vlans.size === 0) this.demux.vlan = null;
   }
 }
