@@ -10,6 +10,7 @@ import { offered } from './window.js';
 export function connectionInfo(tcb: Tcb): TcpInfo {
   const { snd, rcv, rtt, flight, agreed, tcp, ecn } = tcb;
   const counts = tcb.counts ?? new Counts();
+  tcp.ctx.touch();
   const { now } = tcp.ctx;
   const segments = (octets: number): number => Math.ceil(octets / snd.mss);
   const since = (at: number): number => (at === 0 ? 0 : now - at);

@@ -236,34 +236,6 @@ describe('TCP: SEGMENT ARRIVES, otherwise (RFC 9293 §3.10.7.4)', () => {
     });
   });
 
-  describe('sixth: the URG bit', () => {
-    both('MUST-30 to MUST-33: urgent data is announced, counted and read in its place', (family) => {
-      const t = established({ family });
-      let told = 0;
-      t.socket.onReady = () => told++;
-      t.rx({ flags: 'UPA', data: 'normal!', up: 7 });
-      assert.ok(told > 0);
-      assert.equal(t.socket.readiness() & 2, 2);
-      assert.equal(t.socket.urgentOctets, 7);
-      const into = new Uint8Array(3);
-      t.app(() => t.socket.read(into));
-      assert.equal(t.socket.urgentOctets, 4);
-      t.read();
-      assert.equal(t.socket.urgentOctets, -1);
-      t.end();
-    });
-
-    both('MUST-62: what we send as urgent points behind its last octet', (family) => {
-      const t = established({ family });
-      t.app(() => t.socket.writeUrgent(Buffer.from('abc')));
-      t.tx({ flags: 'PUA', seq: 1, data: 'abc', up: 3 });
-      t.rx({ ack: 4 });
-      t.write('d');
-      t.tx({ flags: 'PA', data: 'd' });
-      t.end();
-    });
-  });
-
   describe('seventh: the text', () => {
     for (const state of ['ESTABLISHED', 'FIN-WAIT-1', 'FIN-WAIT-2']) {
       both(`${state}: text is taken and acknowledged`, (family) => {
@@ -290,7 +262,7 @@ describe('TCP: SEGMENT ARRIVES, otherwise (RFC 9293 §3.10.7.4)', () => {
       t.app(() => t.socket.close());
       t.tx({ flags: 'FA', seq: 1 });
       t.rx({ ack: 1, data: 'late' });
-      t.tx({ flags: 'RA', seq: 2 });
+      t.tx({ flags: 'R', seq: 1 });
       t.quiet();
       t.dropped('TcpAfterClose');
       assert.equal(t.tcp.flows.count, 0);
