@@ -81,6 +81,8 @@ verb('filter', 'rules with counters: [show] | connections | flush', () => import
   alias: ['nft'],
   client: true,
 });
+verb('dns', 'names: NAME [TYPE] asks, alone it shows servers', () => import('./dns.js'), { arguments: '[words...]', client: true });
+verb('dhcp', 'DHCP leases, ours and those given', () => import('./dhcp.js'), { arguments: '[words...]', client: true });
 verb('ss', 'sockets', () => import('./ss.js'), {
   client: true,
   options: [
@@ -164,6 +166,19 @@ verb('trace', 'follow packets through the stack: interface, route, rule, transla
   arguments: '[filter...]',
   client: true,
   options: [['-c, --count <n>', 'stop after so many packets']],
+});
+verb('bench', 'measure a stack in memory: gen|search [sink|echo|forward] | rr | replay FILE | compare A B', () => import('./bench.js'), {
+  arguments: '<words...>',
+  options: [
+    ['-s, --size <octets>', "of frames, check sequence included: 64, 64,1518 or imix"],
+    ['-n, --count <packets>', 'of one run'],
+    ['--runs <n>', 'measured runs after one to warm up'],
+    ['--flows <n>', 'source ports in turn'],
+    ['--rate <n>', 'requests a second for rr; 0 sends the next when the last is answered'],
+    ['--seed <n>', 'of the stack'],
+    ['-6, --six', 'IPv6'],
+    ['--threshold <percent>', 'compare: slower by more than this exits 1'],
+  ],
 });
 verb('drops', 'cause and remedy of a drop reason', () => import('./drops.js'), { arguments: '[reason]' });
 verb('demo', 'a stack that shows what it does, on this machine', () => import('./demo/main.js'), {
