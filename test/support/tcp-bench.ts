@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type Address, parseAddress } from '#src/base/address.js';
+import type { Address } from '#src/base/address.js';
 import { fold } from '#src/base/checksum.js';
 import { dropNames } from '#src/base/drops.js';
 import { Checksum, copyPacket, type Packet } from '#src/base/packet.js';
@@ -16,7 +16,7 @@ import { Tcp } from '#src/net/tcp/tcp.js';
 import * as wire from '#src/wire/tcp.js';
 import { parseOptions, putOptions, putSynOptions, TcpOptions } from '#src/wire/tcp-options.js';
 import { pseudoSum } from '#src/wire/transport-checksum.js';
-import { FakeIp } from './tcp-fake-ip.js';
+import { addresses, FakeIp } from './tcp-fake-ip.js';
 
 /** A segment of a test: what is not given has its default when sent, and is not looked at when expected. Numbers count from each side's ISN as 0. */
 export interface TestSegment {
@@ -66,11 +66,6 @@ export function pattern(from: number, length: number): Uint8Array {
   for (let i = 0; i < length; i++) data[i] = ((from + i) * 7 + ((from + i) >>> 8)) & 0xff;
   return data;
 }
-
-export const addresses = {
-  4: { local: parseAddress('10.0.0.1') as Address, remote: parseAddress('10.0.0.2') as Address },
-  6: { local: parseAddress('fd00::1') as Address, remote: parseAddress('fd00::2') as Address },
-};
 
 /** One TCP on virtual time, whose peer is the test. */
 export class TcpBench {

@@ -1,8 +1,14 @@
-import type { Address } from '#src/base/address.js';
+import { type Address, parseAddress } from '#src/base/address.js';
 import type { Packet } from '#src/base/packet.js';
 import type { Interface } from '#src/net/interface.js';
 import { type Flow, Path } from '#src/net/ip/path.js';
 import type { Ip, Transport } from '#src/net/ip/service.js';
+
+/** Ours and the peer's, by family. */
+export const addresses = {
+  4: { local: parseAddress('10.0.0.1') as Address, remote: parseAddress('10.0.0.2') as Address },
+  6: { local: parseAddress('fd00::1') as Address, remote: parseAddress('fd00::2') as Address },
+};
 
 /** IP for tests: one interface, one path; what is sent goes to `sink`. */
 export class FakeIp implements Ip {

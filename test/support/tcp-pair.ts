@@ -10,8 +10,8 @@ import type { TcpSocket } from '#src/net/socket/tcp-socket.js';
 import { Sysctl } from '#src/net/sysctl.js';
 import { Tcp } from '#src/net/tcp/tcp.js';
 import * as wire from '#src/wire/tcp.js';
-import { addresses, pattern } from './tcp-bench.js';
-import { FakeIp } from './tcp-fake-ip.js';
+import { pattern } from './tcp-bench.js';
+import { addresses, FakeIp } from './tcp-fake-ip.js';
 
 /** The path between two TCPs. One direction's segments share one queue. */
 export interface PathOptions {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { TcpBench } from '../../support/tcp-bench.js';
-import { both, inState, ms } from '../../support/tcp-states.js';
+import { both, established, inState, ms } from '../../support/tcp-states.js';
 
 describe('TCP: SEGMENT ARRIVES, CLOSED, LISTEN, SYN-SENT, TIME-WAIT', () => {
   both('CLOSED, RFC 9293 §3.10.7.1: RST with the ACK as sequence number, or acknowledging the segment; none for a RST', (family) => {
@@ -102,5 +102,35 @@ describe('TCP: SEGMENT ARRIVES, CLOSED, LISTEN, SYN-SENT, TIME-WAIT', () => {
     assert.equal(t.tcp.timeWaits.count, 0);
     t.quiet();
     t.end();
+  });
+});
+
+describe('TCP: SEGMENT ARRIVES, otherwise (RFC 9293 §3.10.7.4)', () => {
+  describe('sixth: the URG bit', () => {
+    both('MUST-30 to MUST-33: urgent data is announced, counted and read in its place', (family) => {
+      const t = established({ family });
+      let told = 0;
+      t.socket.onReady = () => told++;
+      t.rx({ flags: 'UPA', data: 'normal!', up: 7 });
+      assert.ok(told > 0);
+      assert.equal(t.socket.readiness() & 2, 2);
+      assert.equal(t.socket.urgentOctets, 7);
+      const into = new Uint8Array(3);
+      t.app(() => t.socket.read(into));
+      assert.equal(t.socket.urgentOctets, 4);
+      t.read();
+      assert.equal(t.socket.urgentOctets, -1);
+      t.end();
+    });
+
+    both('MUST-62: what we send as urgent points behind its last octet', (family) => {
+      const t = established({ family });
+      t.app(() => t.socket.writeUrgent(Buffer.from('abc')));
+      t.tx({ flags: 'PUA', seq: 1, data: 'abc', up: 3 });
+      t.rx({ ack: 4 });
+      t.write('d');
+      t.tx({ flags: 'PA', data: 'd' });
+      t.end();
+    });
   });
 });
