@@ -12,6 +12,7 @@ import { createNet, type Net } from './api/net.js';
 import { createPacket, type PacketApi } from './api/packet.js';
 import { createRaw, type RawApi } from './api/raw.js';
 import { Route } from './api/route.js';
+import { Rule } from './api/rule.js';
 import { formatAddress } from './base/address.js';
 import type { AssertionError } from './base/assert.js';
 import { applyConfig } from './config/apply.js';
@@ -92,6 +93,7 @@ export class AnyStack {
   readonly link: Link;
   readonly addr: Addr;
   readonly route: Route;
+  readonly rule: Rule;
   readonly neigh: Neigh;
   /** Rules with their counters, tracked flows. */
   readonly filter: FilterApi;
@@ -134,6 +136,7 @@ export class AnyStack {
     this.link = new Link(this.core, (name) => this.reopened(name));
     this.addr = new Addr(this.core);
     this.route = new Route(this.core);
+    this.rule = new Rule(this.core);
     this.neigh = new Neigh(this.core);
     this.filter = new FilterApi(this.core);
     this.services = new Services(this.core);
@@ -333,7 +336,8 @@ export class AnyStack {
     if (recorder !== null) {
       file = join(this.crashDirectory, `anystack-${this.name}-${process.pid}-${Date.now()}.pcapng`);
       try {
-        writeFileSync(file, recorder.pcapng(), { mode: 0o600 });
+        // Never onto what is there: another user of the folder may have put a link in our way.
+        writeFileSync(file, recorder.pcapng(), { mode: 0o600, flag: 'wx' });
       } catch (problem) {
         this.core.hyper.log('error', `the last packets could not be written: ${(problem as Error).message}`);
         file = null;

@@ -71,6 +71,10 @@ verb('route', 'routes: [show] | add|replace|del P [via A] [dev IF] … | get A',
   alias: ['r'],
   client: true,
 });
+verb('rule', 'policy rules: [show] | add|del [priority N] [from P] [iif IF] [mark N] … table N|blackhole|…', () => import('./rule.js'), {
+  arguments: '[words...]',
+  client: true,
+});
 verb('neigh', 'neighbours: [show [dev IF]] | add|replace A lladdr MAC dev IF | del A dev IF', () => import('./neigh.js'), {
   arguments: '[words...]',
   alias: ['n', 'neighbor', 'neighbour'],
@@ -170,7 +174,7 @@ verb('trace', 'follow packets through the stack: interface, route, rule, transla
 verb('bench', 'measure a stack in memory: gen|search [sink|echo|forward] | rr | replay FILE | compare A B', () => import('./bench.js'), {
   arguments: '<words...>',
   options: [
-    ['-s, --size <octets>', "of frames, check sequence included: 64, 64,1518 or imix"],
+    ['-s, --size <octets>', 'of frames, check sequence included: 64, 64,1518 or imix'],
     ['-n, --count <packets>', 'of one run'],
     ['--runs <n>', 'measured runs after one to warm up'],
     ['--flows <n>', 'source ports in turn'],

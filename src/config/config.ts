@@ -1,5 +1,6 @@
 import type { NeighborSpec } from '../api/neigh.js';
 import type { RouteSpec } from '../api/route.js';
+import type { RuleSpec } from '../api/rule.js';
 import type { Device, DeviceSpec } from '../hyper/hypercalls.js';
 import { type ProfileName, profiles } from '../net/profiles.js';
 import type { DhcpServerSpec } from '../services/dhcp/server-spec.js';
@@ -26,6 +27,7 @@ export interface Config {
   readonly interfaces?: Readonly<Record<string, InterfaceConfig>>;
   readonly neighbors?: readonly NeighborSpec[];
   readonly routes?: readonly ({ readonly to: string } & RouteSpec)[];
+  readonly rules?: readonly RuleSpec[];
   readonly filter?: FilterConfig;
   readonly dns?: DnsConfig;
   readonly dhcp?: DhcpConfig;

@@ -6,9 +6,10 @@ import { interfaces } from './interfaces.js';
 import { neighbors } from './neighbors.js';
 import { router } from './router.js';
 import { routes } from './routes.js';
+import { rules } from './rules.js';
 import type { Section } from './section.js';
 import { services } from './services.js';
 import { sysctl } from './sysctl.js';
 
 /** All sections in the order they are built up: what stands later may need what stands before. */
-export const sections: readonly Section<keyof Config>[] = [sysctl, interfaces, neighbors, routes, filter, router, dns, dhcp, services];
+export const sections: readonly Section<keyof Config>[] = [sysctl, interfaces, neighbors, routes, rules, filter, router, dns, dhcp, services];

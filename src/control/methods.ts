@@ -1,6 +1,7 @@
 import type { AnyStack } from '../anystack.js';
 import type { LinkChange } from '../api/link.js';
 import type { FlowSpec, RouteSpec } from '../api/route.js';
+import type { RuleSpec } from '../api/rule.js';
 import type { Config } from '../config/config.js';
 import type { CaptureOptions } from '../observe/capture.js';
 import type { TraceOptions as TraceFilter } from '../observe/trace.js';
@@ -44,6 +45,9 @@ const table = {
   'route.del': ({ stack }: Call, to: string, spec: RouteSpec) => stack.route.del(to, spec),
   'route.replace': ({ stack }: Call, to: string, spec: RouteSpec) => stack.route.replace(to, spec),
   'route.get': ({ stack }: Call, address: string, from: FlowSpec) => stack.route.get(address, from),
+  'rule.show': ({ stack }: Call) => stack.rule.show(),
+  'rule.add': ({ stack }: Call, spec: RuleSpec) => stack.rule.add(spec),
+  'rule.del': ({ stack }: Call, spec: RuleSpec) => stack.rule.del(spec),
   'neigh.show': ({ stack }: Call, dev?: string) => stack.neigh.show(dev ?? undefined),
   'neigh.add': ({ stack }: Call, to: string, spec: Neighbor) => stack.neigh.add(to, spec),
   'neigh.del': ({ stack }: Call, to: string, where: Dev) => stack.neigh.del(to, where),
@@ -52,6 +56,10 @@ const table = {
   'filter.show': ({ stack }: Call) => stack.filter.show(),
   'filter.connections': ({ stack }: Call) => stack.filter.connections(),
   'filter.flush': ({ stack }: Call) => stack.filter.flush(),
+
+  'dns.status': ({ stack }: Call) => stack.names.status(),
+  'dns.ask': ({ stack }: Call, name: string, type?: string) => stack.names.ask(name, type ?? undefined),
+  'dhcp.show': ({ stack }: Call) => stack.dhcp.show(),
 
   ss: ({ stack }: Call) => stack.ss(),
   nstat: ({ stack }: Call, options: { zeros?: boolean } = {}) => stack.nstat(options),

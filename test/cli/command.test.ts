@@ -126,6 +126,9 @@ describe('command', function () {
       /^10\.77\.1\.1 via 10\.0\.0\.9 .*\n {4}no rule matched, table 254: 10\.77\.0\.0\/16 metric 5 proto static$/m,
     );
     await good('route', 'del', '10.77.0.0/16');
+    await good('rule', 'add', 'from', '10.3.0.0/16', 'dport', '80', 'prohibit');
+    assert.equal(await good('rule'), '32765: from 10.3.0.0/16 dport 80 prohibit\n32766: all table 254\n');
+    await good('rule', 'del', 'priority', '32765');
   });
 
   it('ping, traceroute and nc use the running stack', async () => {

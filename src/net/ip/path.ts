@@ -1,4 +1,7 @@
 import { Address } from '../../base/address.js';
+import type { Packet } from '../../base/packet.js';
+import * as ipv4 from '../../wire/ipv4.js';
+import { Protocol } from '../../wire/protocol.js';
 import type { Interface } from '../interface.js';
 import type { Neighbor } from '../link/neighbor.js';
 
@@ -18,6 +21,22 @@ export class Flow {
   mark = 0;
   trafficClass = 0;
   vrf = 0;
+}
+
+/** The flow of a packet that came in. Ports only where rules ask for them: without, all fragments of a datagram go one way. */
+export function readFlow(flow: Flow, packet: Packet, vrf: number, ports: boolean): void {
+  flow.source.copy(packet.source);
+  flow.destination.copy(packet.destination);
+  flow.protocol = packet.protocol;
+  flow.inIndex = packet.inIndex;
+  flow.mark = packet.mark;
+  flow.trafficClass = packet.trafficClass;
+  flow.vrf = vrf;
+  flow.sourcePort = flow.destinationPort = 0;
+  if (!ports || (packet.protocol !== Protocol.Tcp && packet.protocol !== Protocol.Udp) || packet.tail - packet.transport < 4) return;
+  if (packet.family === 4 && ipv4.fragmentOffset(packet.view, packet.network) !== 0) return;
+  flow.sourcePort = packet.view.getUint16(packet.transport);
+  flow.destinationPort = packet.view.getUint16(packet.transport + 2);
 }
 
 /** What a destination is to us. */

@@ -50,6 +50,8 @@ export class Routes {
   private readonly groupByKey = new Map<string, Group>();
   private readonly hopKeys = new Map<Hop, string>();
   private readonly hopByKey = new Map<string, Hop>();
+  /** Some rule looks at ports. */
+  byPorts = false;
   private rules: Rule[] = [];
   private readonly rejects = new Map<string, Hop>();
 
@@ -139,6 +141,7 @@ export class Routes {
   /** Replaces the policy rules. Without any, flows of a VRF use its main table. */
   setRules(rules: readonly Rule[]): void {
     this.rules = [...rules].sort((a, b) => a.priority - b.priority);
+    this.byPorts = rules.some(({ sourcePort, destinationPort }) => sourcePort !== undefined || destinationPort !== undefined);
     this.invalidate();
   }
 

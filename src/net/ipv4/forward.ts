@@ -7,7 +7,7 @@ import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
 import type { Interface } from '../interface.js';
 import { type IpLayer, isSubnetBroadcast } from '../ip/ip.js';
-import { Flow } from '../ip/path.js';
+import { Flow, readFlow } from '../ip/path.js';
 import type { Hop } from '../ip/route.js';
 import type { Ethernet } from '../link/link.js';
 import { NeighborState } from '../link/neighbor.js';
@@ -70,13 +70,7 @@ export class Forward4 {
 
   private lookup(iface: Interface, packet: Packet): Hop | null {
     const { flow, ctx } = this;
-    flow.source.copy(packet.source);
-    flow.destination.copy(packet.destination);
-    flow.protocol = packet.protocol;
-    flow.inIndex = iface.index;
-    flow.mark = packet.mark;
-    flow.trafficClass = packet.trafficClass;
-    flow.vrf = iface.vrf;
+    readFlow(flow, packet, iface.vrf, this.ip.routes.byPorts);
     const route = this.ip.routes.lookup(flow);
     if (ctx.observer.verdict !== null) ctx.observer.verdict(packet, 'route', this.ip.explain(flow));
     if (route !== null && route.type === 'unicast') return route;
