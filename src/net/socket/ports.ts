@@ -1,5 +1,5 @@
-import { Errno } from '../../base/errors.js';
 import type { Address } from '../../base/address.js';
+import { Errno } from '../../base/errors.js';
 import type { Context } from '../context.js';
 import type { Socket } from './socket.js';
 
@@ -12,9 +12,15 @@ export interface Bound extends Socket {
 export function overlaps(a: Socket, b: Socket): boolean {
   if (a.vrf !== b.vrf) return false;
   if (a.boundIndex !== 0 && b.boundIndex !== 0 && a.boundIndex !== b.boundIndex) return false;
-  const families = a.family === b.family || a.family === 46 || b.family === 46;
-  if (!families) return false;
+  const both = (version: 4 | 6): boolean => claims(a, version) && claims(b, version);
+  if (!both(4) && !both(6)) return false;
   return a.localAddress.isUnspecified || b.localAddress.isUnspecified || a.localAddress.equals(b.localAddress);
+}
+
+/** Can packets of a family be for the binding? One for both families with an address has that address's alone. */
+function claims({ family, localAddress }: Socket, version: 4 | 6): boolean {
+  if (family !== 46) return family === version;
+  return localAddress.isUnspecified || localAddress.isV4 === (version === 4);
 }
 
 /** UDP's ports of one stack: sockets by port, few to each. */
