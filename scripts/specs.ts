@@ -66,7 +66,7 @@ function rowProblem(root: string, { level, section, requirement, status, code, t
     : `${test.file} has no test "${test.title}"`;
 }
 
-/** Patterns of the titles in a test file: what a template puts in matches anything. */
+/** Patterns of the titles in a test file (`both` is a test for each family): what a template puts in matches anything. */
 function titles(text: string): RegExp[] {
   const found = text.matchAll(/\b(?:it|both)\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g);
   const quote = (part: string): string => part.replace(/\\(.)/g, '$1').replace(/[.*+?^${}()|[\]\\]/g, '\\$&');

@@ -196,7 +196,7 @@ export class NeighborTable {
         else this.failed(n);
         return;
       case NeighborState.Reachable:
-        this.enter(n, NeighborState.Stale);
+        this.stale(n);
         return;
       case NeighborState.Delay:
         this.enter(n, NeighborState.Probe);
@@ -207,9 +207,19 @@ export class NeighborTable {
         if (n.probes < v['net.ipv4.neigh.default.ucast_solicit']) this.probe(n);
         else this.failed(n);
         return;
+      case NeighborState.Stale:
+        this.age(n);
+        return;
       default:
         return; // Failed: it may be tried anew from now on.
     }
+  }
+
+  /** RFC 1122 §2.3.2.1: what nobody has used for long is forgotten. */
+  private age(n: Neighbor): void {
+    const until = n.usedAt + seconds(this.ctx.sysctl.v['net.ipv4.neigh.default.gc_stale_time']);
+    if (until > this.ctx.now) this.ctx.wheel.arm(n.timer, until);
+    else this.unlink(n);
   }
 
   private failed(n: Neighbor): void {
@@ -238,19 +248,13 @@ export class NeighborTable {
     const differs = !known || n.macHigh !== macHigh || n.macLow !== macLow;
     if (known && differs && !override) {
       // RFC 4861 §7.2.5: somebody else claims it; doubt, do not believe.
-      if (n.state === NeighborState.Reachable) {
-        this.ctx.wheel.cancel(n.timer);
-        this.enter(n, NeighborState.Stale);
-      }
+      if (n.state === NeighborState.Reachable) this.stale(n);
       return;
     }
     n.macHigh = macHigh;
     n.macLow = macLow;
     if (solicited) this.reachable(n);
-    else if (differs) {
-      this.ctx.wheel.cancel(n.timer);
-      this.enter(n, NeighborState.Stale);
-    }
+    else if (differs) this.stale(n);
     if (n.pendingHead !== null) this.release(n, (packet) => this.send(packet, n));
   }
 
@@ -284,6 +288,12 @@ export class NeighborTable {
     this.enter(n, NeighborState.Probe);
     n.probes = 0;
     this.probe(n);
+  }
+
+  private stale(n: Neighbor): void {
+    this.enter(n, NeighborState.Stale);
+    n.usedAt = this.ctx.now;
+    this.ctx.wheel.arm(n.timer, this.ctx.now + seconds(this.ctx.sysctl.v['net.ipv4.neigh.default.gc_stale_time']));
   }
 
   private reachable(n: Neighbor): void {
