@@ -1,4 +1,3 @@
-import { v4 } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { errnoName, NetError } from '../../base/errors.js';
 import { type Micros, seconds } from '../../base/time.js';
@@ -6,13 +5,13 @@ import type { Interface } from '../../net/interface.js';
 import { DatagramInfo } from '../../net/socket/datagram-queue.js';
 import type { UdpSocket } from '../../net/socket/udp-socket.js';
 import type { Stack } from '../../net/stack.js';
-import { CLIENT_PORT, type DhcpMessage, MessageType, Op, Option, parse, SERVER_PORT, write } from '../../wire/dhcp.js';
+import { CLIENT_PORT, type DhcpMessage, MessageType, Op, Option, parse, SERVER_PORT } from '../../wire/dhcp.js';
 import { Alarm } from '../alarm.js';
-import { duidOf, iaidOf } from '../dhcpv6/duid.js';
 import type { DnsSettings } from '../dns/settings.js';
 import { Binding } from './binding.js';
+import { ClientSpeaker, type Extra, octetsOf } from './client-speaker.js';
 import { decodeLease, encodeLease, type Lease, leaseOf } from './lease.js';
-import { EVERYBODY, LinkSocket, sendDirect, sendProbe } from './link-socket.js';
+import { LinkSocket, sendProbe } from './link-socket.js';
 
 /** RFC 2131 figure 5, with the probing of §4.4.1, and 'waiting' for a carrier or after a refusal. */
 export type ClientState = 'waiting' | 'selecting' | 'requesting' | 'rebooting' | 'probing' | 'bound' | 'renewing' | 'rebinding' | 'stopped';
@@ -35,19 +34,6 @@ const RENEW_RESEND_MIN = seconds(60);
 /** The clock of leases runs through suspend, alarms do not: it is looked at this often at least. */
 const LOOK_MS = 60_000;
 
-const WANTED = [
-  Option.SubnetMask,
-  Option.ClasslessRoutes,
-  Option.Router,
-  Option.DnsServers,
-  Option.DomainName,
-  Option.SearchList,
-  Option.Mtu,
-  Option.LeaseTime,
-  Option.RenewalTime,
-  Option.RebindingTime,
-];
-
 /** The address of one interface by DHCP (RFC 2131, RFC 4361): asked for, kept, and given back. */
 export class DhcpClient {
   state: ClientState = 'waiting';
@@ -57,27 +43,26 @@ export class DhcpClient {
   began: Micros = 0;
   private readonly core: Stack;
   private readonly iface: Interface;
-  private readonly changed: () => void;
+  private readonly bound: () => void;
   private readonly binding: Binding;
   private readonly alarm: Alarm;
   private readonly socket: UdpSocket;
+  private readonly speaker: ClientSpeaker;
   private link: LinkSocket | null = null;
   private offer: Lease | null = null;
-  private xid = 0;
   private tries = 0;
-  private asked: Micros = 0;
   private resendAt: Micros = 0;
   /** The station that the server's messages came from. */
   private nextHop: Uint8Array | null = null;
   /** The address of an earlier run, asked for again. */
   private last: number | null = null;
 
-  /** `changed` is told when the state is another. NetError EOPNOTSUPP where there is no Ethernet, EADDRINUSE where somebody has port 68. */
-  constructor(core: Stack, iface: Interface, settings: DnsSettings, changed: () => void) {
+  /** `bound` is told when a lease is in force, in the notify phase. NetError EOPNOTSUPP where there is no Ethernet, EADDRINUSE where somebody has port 68. */
+  constructor(core: Stack, iface: Interface, settings: DnsSettings, bound: () => void) {
     if (iface.medium !== 'ethernet') throw new NetError('EOPNOTSUPP', 'dhcp', iface.name, undefined, 'DHCP needs an Ethernet device');
     this.core = core;
     this.iface = iface;
-    this.changed = changed;
+    this.bound = bound;
     this.binding = new Binding(core, iface, settings);
     this.alarm = new Alarm(core.ctx, () => this.ring());
     this.socket = core.udp.openSocket(4);
@@ -88,6 +73,7 @@ export class DhcpClient {
       this.socket.close();
       throw new NetError(errnoName(result), 'bind', iface.name, CLIENT_PORT);
     }
+    this.speaker = new ClientSpeaker(core, iface, this.socket);
     this.socket.onReady = () => this.receive();
     this.linkChanged();
   }
@@ -104,7 +90,7 @@ export class DhcpClient {
   stop(release: boolean): void {
     if (this.state === 'stopped') return;
     if (release && this.lease !== null) {
-      if (this.iface.running) this.release(this.lease);
+      if (this.iface.running) this.speaker.release(this.lease, this.nextHop);
       this.core.hyper.store.delete(this.storeKey);
     }
     this.alarm.cancel();
@@ -140,10 +126,10 @@ export class DhcpClient {
   private enter(state: ClientState): void {
     const word = new Uint8Array(4);
     this.core.hyper.random(word);
-    if (state !== 'requesting') this.xid = new DataView(word.buffer).getUint32(0);
-    if (state === 'selecting' || state === 'rebooting') this.asked = this.now;
+    if (state !== 'requesting') this.speaker.xid = new DataView(word.buffer).getUint32(0);
+    if (state === 'selecting' || state === 'rebooting') this.speaker.asked = this.now;
     this.tries = 0;
-    this.become(state);
+    this.state = state;
     if (state === 'renewing' || state === 'rebinding') return;
     this.link ??= new LinkSocket(this.core, this.iface, {
       message: (message, mac) => {
@@ -154,12 +140,6 @@ export class DhcpClient {
     });
   }
 
-  private become(state: ClientState): void {
-    if (this.state === state) return;
-    this.state = state;
-    this.changed();
-  }
-
   /** What the state has to say, and when it is said again. */
   private send(): void {
     const { iface, offer, state } = this;
@@ -167,10 +147,11 @@ export class DhcpClient {
       this.pause(AFTER_NAK_MS);
       return;
     }
-    if (state === 'selecting') this.broadcast(MessageType.Discover, this.last === null ? [] : [[Option.RequestedAddress, octetsOf(this.last)]]);
+    if (state === 'selecting')
+      this.speaker.broadcast(MessageType.Discover, this.last === null ? [] : [[Option.RequestedAddress, octetsOf(this.last)]]);
     else {
       const server: Extra[] = state === 'requesting' ? [[Option.ServerId, octetsOf((offer as Lease).server)]] : [];
-      this.broadcast(MessageType.Request, [[Option.RequestedAddress, octetsOf((offer as Lease).address.w3)], ...server]);
+      this.speaker.broadcast(MessageType.Request, [[Option.RequestedAddress, octetsOf((offer as Lease).address.w3)], ...server]);
     }
     const wait = Math.min(RESEND_MAX, RESEND_MIN * 2 ** this.tries) + 2 * this.core.ctx.prng.float() - 1;
     this.tries++;
@@ -205,7 +186,7 @@ export class DhcpClient {
   private lost(): void {
     if (this.state === 'rebooting' && this.lease !== null) {
       this.hangUp();
-      this.become('bound');
+      this.state = 'bound';
       this.keep();
     } else this.discover();
   }
@@ -225,7 +206,7 @@ export class DhcpClient {
   private take(message: DhcpMessage): void {
     const { iface, state } = this;
     const type = message.options.get(Option.MessageType)?.[0];
-    const ours = message.op === Op.Reply && message.xid === this.xid && message.chaddr.every((octet, i) => octet === iface.mac[i]);
+    const ours = message.op === Op.Reply && message.xid === this.speaker.xid && message.chaddr.every((octet, i) => octet === iface.mac[i]);
     if (ours && type === MessageType.Offer && state === 'selecting') this.offered(message);
     else if (ours && type === MessageType.Ack) this.acknowledged(message);
     else if (ours && type === MessageType.Nak && this.fromOurServer(message)) this.refused();
@@ -260,7 +241,7 @@ export class DhcpClient {
       return;
     }
     this.tries = 0;
-    this.become('probing');
+    this.state = 'probing';
     this.probe();
   }
 
@@ -299,7 +280,7 @@ export class DhcpClient {
     const { address, server } = this.offer as Lease;
     if (sender !== address.w3 && !(sender === 0 && target === address.w3)) return;
     this.core.hyper.log('warn', `dhcp ${this.iface.name}: ${address} is in use by another station; declined`);
-    this.broadcast(MessageType.Decline, [
+    this.speaker.broadcast(MessageType.Decline, [
       [Option.RequestedAddress, octetsOf(address.w3)],
       [Option.ServerId, octetsOf(server)],
     ]);
@@ -310,12 +291,13 @@ export class DhcpClient {
   private bind(lease: Lease): void {
     const { core } = this;
     this.lease = lease;
-    this.began = this.asked;
+    this.began = this.speaker.asked;
     this.hangUp();
     this.binding.set(lease);
     core.hyper.store.set(this.storeKey, encodeLease(lease, core.hyper.wallClock() - (this.now - this.began)));
-    this.become('bound');
+    this.state = 'bound';
     this.keep();
+    this.bound();
   }
 
   /** BOUND, RENEWING, REBINDING: what the clock asks for. RFC 2131 §4.4.5. */
@@ -335,9 +317,9 @@ export class DhcpClient {
     }
     const limit = state === 'bound' ? lease.renew : state === 'renewing' ? lease.rebind : lease.expire;
     if (state !== 'bound' && this.now >= this.resendAt) {
-      this.asked = this.now;
-      if (state === 'renewing') this.unicast(MessageType.Request, lease);
-      else this.rebroadcast(lease);
+      this.speaker.asked = this.now;
+      if (state === 'renewing') this.speaker.renew(lease);
+      else this.speaker.rebind(lease);
       this.resendAt = this.now + Math.max(RENEW_RESEND_MIN, (this.began + limit - this.now) / 2);
     }
     const next = Math.min(this.began + limit, state === 'bound' ? Number.POSITIVE_INFINITY : this.resendAt) - this.now;
@@ -353,50 +335,13 @@ export class DhcpClient {
 
   private pause(ms: number): void {
     this.hangUp();
-    this.become('waiting');
+    this.state = 'waiting';
     this.alarm.set(ms);
   }
 
   private hangUp(): void {
     this.link?.close();
     this.link = null;
-  }
-
-  private broadcast(type: number, extra: readonly Extra[]): void {
-    const direct = { source: 0, destination: -1, sourcePort: CLIENT_PORT, destinationPort: SERVER_PORT, mac: EVERYBODY };
-    sendDirect(this.core, this.iface, direct, this.message(type, 0, extra));
-  }
-
-  /** RFC 2131 §4.4.6. In a frame of our own making: the address is gone before ARP could answer. */
-  private release({ address, server }: Lease): void {
-    if (this.nextHop === null) return;
-    const direct = { source: address.w3, destination: server, sourcePort: CLIENT_PORT, destinationPort: SERVER_PORT, mac: this.nextHop };
-    sendDirect(this.core, this.iface, direct, this.message(MessageType.Release, address.w3, [[Option.ServerId, octetsOf(server)]]));
-  }
-
-  private unicast(type: number, { address, server }: Lease): void {
-    const octets = this.message(type, address.w3, []);
-    this.socket.sendTo(octets, 0, octets.length, v4(server), SERVER_PORT);
-  }
-
-  private rebroadcast({ address }: Lease): void {
-    const octets = this.message(MessageType.Request, address.w3, []);
-    this.socket.sendTo(octets, 0, octets.length, v4(-1), SERVER_PORT, this.iface.index);
-  }
-
-  private message(type: number, ciaddr: number, extra: readonly Extra[]): Uint8Array {
-    const options = new Map<number, Uint8Array>([
-      [Option.MessageType, Uint8Array.of(type)],
-      [Option.ClientId, clientId(this.core, this.iface)],
-      ...extra,
-    ]);
-    if (type === MessageType.Discover || type === MessageType.Request) {
-      options.set(Option.ParameterList, Uint8Array.from(WANTED));
-      options.set(Option.MaxSize, Uint8Array.of(1_472 >>> 8, 1_472 & 255));
-    }
-    const secs = Math.min(0xffff, Math.floor((this.now - this.asked) / seconds(1)));
-    const head = { op: Op.Request, xid: this.xid, secs, flags: 0, ciaddr, yiaddr: 0, siaddr: 0, giaddr: 0, chaddr: this.iface.mac };
-    return write({ ...head, options }, 576);
   }
 
   private get now(): Micros {
@@ -420,17 +365,4 @@ export class DhcpClient {
   }
 }
 
-type Extra = readonly [number, Uint8Array];
-
-/** RFC 4361 §6.1: type 255, the number of the interface, the DUID of the host, which DHCPv6 says too. */
-function clientId(core: Stack, iface: Interface): Uint8Array {
-  const duid = duidOf(core.hyper);
-  const id = new Uint8Array(5 + duid.length);
-  id[0] = 255;
-  new DataView(id.buffer).setUint32(1, iaidOf(iface.name));
-  id.set(duid, 5);
-  return id;
-}
-
-const octetsOf = (word: number): Uint8Array => Uint8Array.of(word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255);
 const wordOf = (octets: Uint8Array): number => new DataView(octets.buffer, octets.byteOffset).getInt32(0);

@@ -31,21 +31,21 @@ export interface DhcpServerInfo {
 export class Dhcp {
   private readonly core: Stack;
   private readonly settings: DnsSettings;
-  private readonly changed: () => void;
+  private readonly bound: () => void;
   private readonly clients = new Map<string, DhcpClient>();
   private readonly servers = new Map<string, DhcpServer>();
 
-  /** `changed` is told when a client got or lost its address. */
-  constructor(core: Stack, settings: DnsSettings, changed: () => void) {
+  /** `bound` is told when a client has a lease. */
+  constructor(core: Stack, settings: DnsSettings, bound: () => void) {
     this.core = core;
     this.settings = settings;
-    this.changed = changed;
+    this.bound = bound;
   }
 
   /** Asks for an address on an interface, from now on. */
   start(dev: string): void {
     const iface = interfaceNamed(this.core, dev, 'dhcp');
-    this.clients.set(dev, new DhcpClient(this.core, iface, this.settings, this.changed));
+    this.clients.set(dev, new DhcpClient(this.core, iface, this.settings, this.bound));
   }
 
   /** Gives the address back. */

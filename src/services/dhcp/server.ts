@@ -9,6 +9,7 @@ import type { UdpSocket } from '../../net/socket/udp-socket.js';
 import type { Stack } from '../../net/stack.js';
 import { BROADCAST, CLIENT_PORT, type DhcpMessage, MESSAGE_MIN, MessageType, Op, Option, parse, SERVER_PORT, write } from '../../wire/dhcp.js';
 import type { Running } from '../small.js';
+import { octetsOf } from './client-speaker.js';
 import { InUse } from './in-use.js';
 import { INFINITE } from './lease.js';
 import { EVERYBODY, sendDirect } from './link-socket.js';
@@ -250,7 +251,6 @@ function clientOf({ options, chaddr }: DhcpMessage): string {
   return `id ${Array.from(id.subarray(0, 255), (octet) => octet.toString(16).padStart(2, '0')).join('')}`;
 }
 
-const octetsOf = (word: number): Uint8Array => Uint8Array.of(word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255);
 const wordOf = (octets: Uint8Array | undefined): number | null =>
   octets?.length === 4 ? new DataView(octets.buffer, octets.byteOffset).getInt32(0) : null;
 const hex = (name: string): string => Array.from(name, (c) => c.charCodeAt(0).toString(16)).join('');

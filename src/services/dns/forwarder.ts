@@ -207,10 +207,12 @@ function onLink(core: Stack, socket: TcpSocket, index: number): boolean {
 /** AXFR, IXFR: a zone is not ours to give. */
 const isTransfer = (type: number): boolean => type === 252 || type === 251;
 
-/** RFC 1035 §4.1.1: the question and its identifier come back; AA does not, and AD only for who asked (RFC 6840 §5.8). */
+const OPCODE = 0x7800;
+
+/** RFC 1035 §4.1.1: the question, its opcode and its identifier come back; AA does not, and AD only for who asked (RFC 6840 §5.8). */
 function reply(asked: Message, answer: Partial<Message> & { rcode: number }, max: number): Uint8Array {
   const authentic = (answer.flags ?? 0) & Flag.Authentic & (asked.edns?.dnssecOk ? Flag.Authentic : asked.flags);
-  const flags = Flag.Response | Flag.Available | (asked.flags & (Flag.Desired | Flag.Unchecked)) | authentic;
+  const flags = Flag.Response | Flag.Available | (asked.flags & (OPCODE | Flag.Desired | Flag.Unchecked)) | authentic;
   const into = new Uint8Array(max);
   const { answers = [], authorities = [], additional = [], rcode } = answer;
   const edns = asked.edns === null ? null : { udpSize: UDP_SIZE, version: 0, dnssecOk: asked.edns.dnssecOk };

@@ -1,3 +1,4 @@
+import { parseAddress } from '../../base/address.js';
 import { ConfigError } from '../../base/errors.js';
 import type { Stack } from '../../net/stack.js';
 import type { Running } from '../small.js';
@@ -73,6 +74,14 @@ export class Names {
       pending: stub.pending,
       forwarder: this.forwarder !== null,
     };
+  }
+
+  /** Records of a type in Node's shapes; without a type the names of an address, and the addresses of a name with the search list. */
+  async ask(name: string, type?: string): Promise<unknown[]> {
+    const { promises } = this.dns;
+    if (type !== undefined) return [await promises.resolve(name, type as 'A')].flat();
+    if (parseAddress(name) !== null) return promises.reverse(name);
+    return (await promises.lookup(name, { all: true })).map(({ address }) => address);
   }
 
   /** Questions under way end with ECANCELLED. */

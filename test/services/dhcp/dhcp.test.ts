@@ -271,7 +271,7 @@ describe('DHCPv4', () => {
 });
 
 const host1mac = (): string => '02:00:00:00:00:99';
-const sniffXid = (client: DhcpClient): number => (client as unknown as { xid: number }).xid;
+const sniffXid = (client: DhcpClient): number => (client as unknown as { speaker: { xid: number } }).speaker.xid;
 
 describe('DHCP leases', () => {
   const message = (...options: (readonly [number, string])[]): DhcpMessage => ({
