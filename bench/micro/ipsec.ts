@@ -23,7 +23,11 @@ measure('SAD: one of 10,000 SPIs', (i) => (sad.find(spis[(i * 7_919) % 10_000] a
 
 const spd = new Spd(1);
 for (let i = 0; i < 1_000; i++) {
-  spd.add({ name: String(i), action: 'bypass', selectors: [selectorOf({ address: v4((0x0a000000 + (i << 8)) | 0), length: 24 }, { address: v4(0x0b000000), length: 8 })] });
+  spd.add({
+    name: String(i),
+    action: 'bypass',
+    selectors: [selectorOf({ address: v4((0x0a000000 + (i << 8)) | 0), length: 24 }, { address: v4(0x0b000000), length: 8 })],
+  });
 }
 const flows = Array.from({ length: 256 }, (_, i) => {
   const flow = new FlowKey();

@@ -70,7 +70,9 @@ export class ProtectedNet {
     const source = prefix(outer[own]).address;
     const destination = prefix(outer[peer]).address;
     const far = { ...remote, length: remote.address.isV4 ? 24 : 64 };
-    if (this.inner !== outer) route(stack, far, destination, host.eth0.index, local.address);
+    // A next hop of the other family is none: such a route needs no neighbour, since the policy sends its packets elsewhere.
+    const gateway = destination.isV4 === far.address.isV4 ? destination : null;
+    if (this.inner !== outer) route(stack, far, gateway, host.eth0.index, local.address);
     const selectors = [selectorOf({ ...local, length: far.length }, far)];
     const policy = stack.ipsec.addPolicy({ name: 'net', action: 'protect', selectors });
     const name = options.suite ?? 'aes128gcm16';

@@ -1,3 +1,4 @@
+import type { Address } from '../../base/address.js';
 import type { Packet } from '../../base/packet.js';
 import type { Interface } from '../interface.js';
 import type { Flow } from './path.js';
@@ -17,5 +18,5 @@ export class Hooks {
   /** RFC 4301 §5.2: before local delivery and before forwarding, for clear packets too. */
   verify: Hook | null = null;
   /** The longest packet of a flow that still fits `mtu` when it has been protected. RFC 4301 §8. */
-  room: ((flow: Flow, output: Interface, mtu: number) => number) | null = null;
+  room: ((flow: Flow, source: Address, output: Interface, mtu: number) => number) | null = null;
 }

@@ -129,8 +129,9 @@ export class IpLayer implements Ip {
       return this.make(iface, given ?? this.sourceOf(iface, destination, destination), destination, 'broadcast', route.mtu);
     const nextHop = route.gateway ?? destination;
     const mtu = Math.min(route.mtu || 65_535, this.pathMtu.get(destination, flow.vrf), iface.mtu);
-    const room = this.hooks.room === null ? mtu : this.hooks.room(flow, iface, mtu);
-    return this.make(iface, given ?? route.source ?? this.sourceOf(iface, destination, nextHop), nextHop, 'unicast', room);
+    const source = given ?? route.source ?? this.sourceOf(iface, destination, nextHop);
+    const room = this.hooks.room === null || source === null ? mtu : this.hooks.room(flow, source, iface, mtu);
+    return this.make(iface, source, nextHop, 'unicast', room);
   }
 
   private groupPath(flow: Flow, given: Address | null): Path | number {

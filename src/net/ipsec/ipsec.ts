@@ -1,3 +1,4 @@
+import type { Address } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { NetError } from '../../base/errors.js';
 import { type Packet, PacketFlag } from '../../base/packet.js';
@@ -219,10 +220,10 @@ export class Ipsec {
   };
 
   /** RFC 4301 §8: what a protected flow may send. For Hooks. */
-  private readonly room = (flow: Flow, output: Interface, mtu: number): number => {
+  private readonly room = (flow: Flow, source: Address, output: Interface, mtu: number): number => {
     if (flow.protocol === Protocol.Esp || flow.protocol === Protocol.Ah || flow.destination.isMulticast) return mtu;
     const { key } = this;
-    key.local.copy(flow.source);
+    key.local.copy(source);
     key.remote.copy(flow.destination);
     key.protocol = flow.protocol;
     key.localPort = flow.sourcePort === 0 ? OPAQUE : flow.sourcePort;

@@ -98,6 +98,8 @@ export class Outbound implements IvSource {
     if (packet.family === 6 && !whole) return true;
     const mtu = packet.family === 6 ? Math.max(room, MTU6_MIN) : Math.max(room, ipv4.MTU_MIN);
     if (packet.flags & PacketFlag.Forwarded) this.errors.tooBig(packet, mtu);
+    else if (sa.mode === 'transport')
+      this.ip.routes.invalidate(); // the sender's path is of before the SA: it asks anew and hears of the room
     else this.ip.failed(packet, 'too-big', packet.family === 6 ? 0 : Unreachable.FragmentationNeeded, Errno.EMSGSIZE, mtu);
     this.ctx.drop(packet, Drop.IpTooBig);
     return false;
