@@ -66,4 +66,19 @@ describe('RFC 1122 §2: the link', () => {
     t.run(seconds(600));
     t.quiet();
   });
+
+  it('RFC 826: what is known of the sender is brought up to date before the opcode is looked at, whoever is asked', () => {
+    begin();
+    t.introduce();
+    for (const [op, low, target] of [
+      ['0001', '21', '0a000005'],
+      ['0002', '22', '0a000005'],
+      ['0002', '23', '0a000009'],
+    ] as const) {
+      t.ether(0x0806, hex(`0001 0800 06 04 ${op} 0200000000${low} 0a000009 000000000000 ${target}`), hex('ffffffffffff'));
+      const entry = t.eth0.neighbors?.find(address('10.0.0.9'));
+      assert.equal((entry?.macLow ?? 0) & 255, Number.parseInt(low, 16));
+    }
+    t.quiet();
+  });
 });
