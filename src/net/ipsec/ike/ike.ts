@@ -358,6 +358,7 @@ export class Ike {
     });
     this.timers.add(timer);
     this.ctx.wheel.arm(timer, this.ctx.now + delay);
+    if (!this.ctx.polling) this.ctx.hyper.soon();
   }
 
   /** Ends all without a word: the stack goes. */
