@@ -42,17 +42,20 @@ export class NameLookup {
     const { family: asked = 0, hints = 0, all = false } = options;
     const family = this.wanted(asked, hints);
     const finish = (found: LookupAddress[] | 'ENOTFOUND' | 'EAI_AGAIN'): void => {
+      const [first] = typeof found === 'string' ? [] : found;
       if (typeof found === 'string') callback(new LookupError(hostname, found), all ? [] : '');
-      else if (all) callback(null, this.ordered(found, options as OrderOptions));
-      else {
-        const [first] = this.ordered(found, options as OrderOptions) as [LookupAddress];
-        callback(null, first.address, first.family);
-      }
+      else if (all || first === undefined) callback(null, found);
+      else callback(null, first.address, first.family);
     };
     const local = localAddresses(hostname, this.core.ip.v6 !== null);
     const fitting = local.filter((a) => family === 0 || a.family === family);
     if (local.length > 0) this.later.run(() => finish(fitting.length > 0 ? fitting : 'ENOTFOUND'));
-    else this.try(this.candidates(hostname), 0, asked === 6 && (hints & V4MAPPED) !== 0 ? V4_IN_V6 : family, 'ENOTFOUND', finish);
+    else {
+      const both = asked === 6 && (hints & V4MAPPED) !== 0 ? V4_IN_V6 : family;
+      this.try(this.candidates(hostname), 0, both, 'ENOTFOUND', (found) =>
+        finish(typeof found === 'string' ? found : this.ordered(found, options as OrderOptions)),
+      );
+    }
   };
 
   /** RFC 6761 §6.4: names under 'invalid' are none, and nobody is asked. A name of dots enough is tried as it stands first (resolv.conf(5)). */
