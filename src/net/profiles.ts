@@ -18,6 +18,7 @@ export const profiles = {
     'anystack.tcp_quick_acks': 0,
     'anystack.tcp_nagle': 'rfc896',
     'anystack.tcp_window_probe': 'octet',
+    'net.ipv4.tcp_early_retrans': 0,
   },
   // All slabs and buffers of the stack in 8 MB: 2 MB of small slots, 1 MB of big ones, 4 MB of socket buffers.
   small: {

@@ -10,7 +10,7 @@ import { formatOption } from './tcp-option-octets.js';
 
 /** How closely to look. */
 export interface CompareOptions {
-  /** Leave out window values and the order and padding of options. */
+  /** Leave out window values, the scale of windows, and the order and padding of options. */
   readonly normalize: boolean;
   /** Microseconds a tick of the stack's timestamp clock lasts; 0: do not look at timestamps. */
   readonly timestampTick: number;
@@ -112,6 +112,7 @@ function inScriptNumbers(option: TcpOption, flow: Flow): TcpOption {
 }
 
 function sameOption(script: TcpOption, live: TcpOption, flow: Flow, options: CompareOptions): boolean {
+  if (options.normalize && script.kind === 'wscale' && live.kind === 'wscale') return true;
   if (script.kind !== 'TS' || live.kind !== 'TS') return formatOption(script) === formatOption(live);
   if (script.val !== null) {
     const said = flow.sawTimestamp(script.val, live.val as number);

@@ -212,7 +212,7 @@ export class Runner {
         continue;
       }
       const live = dissect(sent);
-      const known = this.flows.find((flow) => belongs(live, flow)) ?? this.connected(live);
+      const known = this.flows.find((flow) => belongs(live, flow, expected.body.kind)) ?? this.connected(live);
       if (known === null) continue;
       if (known !== this.flows.at(-1))
         throw new Mismatch(`outbound packet of an earlier connection: ${formatLive(live, known)} at ${secs(sent.time - this.start)}`);
@@ -278,7 +278,7 @@ export class Runner {
     const { sent } = this.machine.device;
     while (sent.length > 0 && (sent[0] as { time: Micros }).time - this.start < time) {
       const live = dissect(sent.shift() as (typeof sent)[number]);
-      const flow = this.flows.find((f) => belongs(live, f)) ?? null;
+      const flow = this.flows.find((f) => belongs(live, f, 'tcp')) ?? null;
       throw new Mismatch(`outbound packet nobody asked for: ${formatLive(live, flow)} at ${secs(live.sent.time - this.start)}`);
     }
   }
@@ -349,10 +349,17 @@ export class Runner {
 
 const secs = (time: Micros): string => `${(time / seconds(1)).toFixed(6)} s`;
 
-function belongs(live: LivePacket, flow: Flow): boolean {
+/** An ICMP error is about the flow; answers to pings are nobody's, unless the script asks for one. */
+function belongs(live: LivePacket, flow: Flow, wanted: PacketAction['body']['kind']): boolean {
   if (!live.destination.equals(flow.remote) || !live.source.equals(flow.local)) return false;
-  if (live.sourcePort === 0 && live.destinationPort === 0) return true;
+  if (live.sourcePort === 0 && live.destinationPort === 0) return wanted === 'icmp' || isIcmpError(live);
   return live.sourcePort === flow.localPort && live.destinationPort === flow.remotePort;
+}
+
+/** RFC 1122 §3.2.2, RFC 4443 §2.1. */
+function isIcmpError(live: LivePacket): boolean {
+  const type = live.view.getUint8(live.at);
+  return live.family === 6 ? type < 128 : type === 3 || type === 4 || type === 5 || type === 11 || type === 12;
 }
 
 /** Several segments as one. */

@@ -141,9 +141,10 @@ function ip(process: Process, args: readonly string[]): void {
     (word, i) => i < 3 || ['via', 'dev', 'advmss', 'mtu', 'lock', 'initcwnd'].includes(word) || !/^[a-z]+$/.test(word) || words[i - 1] === 'dev',
   );
   if (words[0] !== 'route' || to === null || !known || !Number.isInteger(mtu)) throw new Unsupported(`ip ${words[0]} ${words[1]}`);
+  const { stack, sysctl, device } = process.machine;
+  // What we advertise is what the interface takes (RFC 9293 §3.7.1), not what a route says.
   const advertised = after('advmss');
-  if (advertised !== undefined && Number(advertised) !== mtu - (to.address.isV4 ? 40 : 60)) throw new Unsupported('ip route advmss');
-  const { stack, sysctl } = process.machine;
+  if (advertised !== undefined && Number(advertised) !== device.mtu - (to.address.isV4 ? 40 : 60)) throw new Unsupported('ip route advmss');
   const initial = after('initcwnd');
   if (initial !== undefined) sysctl.set('anystack.tcp_initial_window', initial);
   const index = stack.interfaces.named('tun0')?.index ?? 0;

@@ -109,13 +109,14 @@ describe('packetdrill: what is missing', () => {
 });
 
 describe('packetdrill: normalized comparison', () => {
-  it('leaves out windows and the order and padding of options, nothing else', () => {
-    const script = SERVER.replace('<mss 1460,nop,nop,sackOK,nop,wscale 7>', '<sackOK,wscale 7,mss 1460,eol>').replace(
+  it('leaves out windows, their scale and the order and padding of options, nothing else', () => {
+    const script = SERVER.replace('<mss 1460,nop,nop,sackOK,nop,wscale 7>', '<sackOK,wscale 6,mss 1460,eol>').replace(
       '> . 1:1(0) ack 501',
       '> . 1:1(0) ack 501 win 9',
     );
     assert.equal(runScript(script, { normalize: true }).result, 'pass');
     assert.equal(runScript(script).result, 'fail');
     assert.match(runScript(script.replace('mss 1460', 'mss 1400'), { normalize: true }).reason, /options/);
+    assert.match(runScript(script.replace('wscale 6,', ''), { normalize: true }).reason, /options/);
   });
 });
