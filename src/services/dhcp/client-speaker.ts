@@ -38,11 +38,13 @@ export class ClientSpeaker {
   private readonly core: Stack;
   private readonly iface: Interface;
   private readonly socket: UdpSocket;
+  private readonly clientId: Uint8Array;
 
   constructor(core: Stack, iface: Interface, socket: UdpSocket) {
     this.core = core;
     this.iface = iface;
     this.socket = socket;
+    this.clientId = clientId(core, iface);
   }
 
   /** Without an address, to everybody. */
@@ -71,11 +73,7 @@ export class ClientSpeaker {
   }
 
   private message(type: number, ciaddr: number, extra: readonly Extra[]): Uint8Array {
-    const options = new Map<number, Uint8Array>([
-      [Option.MessageType, Uint8Array.of(type)],
-      [Option.ClientId, clientId(this.core, this.iface)],
-      ...extra,
-    ]);
+    const options = new Map<number, Uint8Array>([[Option.MessageType, Uint8Array.of(type)], [Option.ClientId, this.clientId], ...extra]);
     if (type === MessageType.Discover || type === MessageType.Request) {
       options.set(Option.ParameterList, Uint8Array.from(WANTED));
       options.set(Option.MaxSize, Uint8Array.of(ANSWER_MAX >>> 8, ANSWER_MAX & 255));

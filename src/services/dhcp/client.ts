@@ -1,6 +1,7 @@
 import { Drop } from '../../base/drops.js';
 import { errnoName, NetError } from '../../base/errors.js';
 import { type Micros, seconds } from '../../base/time.js';
+import type { Store } from '../../hyper/hypercalls.js';
 import type { Interface } from '../../net/interface.js';
 import { DatagramInfo } from '../../net/socket/datagram-queue.js';
 import type { UdpSocket } from '../../net/socket/udp-socket.js';
@@ -10,6 +11,7 @@ import { Alarm } from '../alarm.js';
 import type { DnsSettings } from '../dns/settings.js';
 import { Binding } from './binding.js';
 import { ClientSpeaker, type Extra, octetsOf } from './client-speaker.js';
+import { leaseStore } from './kept.js';
 import { decodeLease, encodeLease, type Lease, leaseOf } from './lease.js';
 import { LinkSocket, sendProbe } from './link-socket.js';
 
@@ -46,6 +48,7 @@ export class DhcpClient {
   private readonly bound: () => void;
   private readonly binding: Binding;
   private readonly alarm: Alarm;
+  private readonly store: Store;
   private readonly socket: UdpSocket;
   private readonly speaker: ClientSpeaker;
   private link: LinkSocket | null = null;
@@ -65,7 +68,9 @@ export class DhcpClient {
     this.bound = bound;
     this.binding = new Binding(core, iface, settings);
     this.alarm = new Alarm(core.ctx, () => this.ring());
+    this.store = leaseStore(core.hyper);
     this.socket = core.udp.openSocket(4);
+    this.socket.vrf = iface.vrf;
     this.socket.boundIndex = iface.index;
     this.socket.setOption('SO_BROADCAST', 1);
     const result = this.socket.bind(null, CLIENT_PORT);
@@ -91,7 +96,7 @@ export class DhcpClient {
     if (this.state === 'stopped') return;
     if (release && this.lease !== null) {
       if (this.iface.running) this.speaker.release(this.lease, this.nextHop);
-      this.core.hyper.store.delete(this.storeKey);
+      this.store.delete(this.storeKey);
     }
     this.alarm.cancel();
     this.hangUp();
@@ -294,7 +299,7 @@ export class DhcpClient {
     this.began = this.speaker.asked;
     this.hangUp();
     this.binding.set(lease);
-    core.hyper.store.set(this.storeKey, encodeLease(lease, core.hyper.wallClock() - (this.now - this.began)));
+    this.store.set(this.storeKey, encodeLease(lease, core.hyper.wallClock() - (this.now - this.began)));
     this.state = 'bound';
     this.keep();
     this.bound();
@@ -328,7 +333,7 @@ export class DhcpClient {
 
   /** The lease is gone, here and in the store. */
   private forget(): void {
-    this.core.hyper.store.delete(this.storeKey);
+    this.store.delete(this.storeKey);
     this.binding.set(null);
     this.lease = this.offer = null;
   }
@@ -356,7 +361,7 @@ export class DhcpClient {
   /** The lease of an earlier run that is not over. */
   private kept(): Lease | null {
     const { hyper } = this.core;
-    const octets = hyper.store.get(this.storeKey);
+    const octets = this.store.get(this.storeKey);
     const kept = octets === null ? null : decodeLease(octets);
     if (kept === null) return null;
     this.last = kept.lease.address.w3;

@@ -11,6 +11,7 @@ import { BROADCAST, CLIENT_PORT, type DhcpMessage, MESSAGE_MIN, MessageType, Op,
 import type { Running } from '../small.js';
 import { octetsOf } from './client-speaker.js';
 import { InUse } from './in-use.js';
+import { leaseStore } from './kept.js';
 import { INFINITE } from './lease.js';
 import { EVERYBODY, sendDirect } from './link-socket.js';
 import { Pool, type ServerLease } from './pool.js';
@@ -41,9 +42,10 @@ export class DhcpServer implements Running {
     this.iface = iface;
     this.plan = planOf(spec, iface.addresses, place);
     const { from, to, reservations } = this.plan;
-    this.pool = new Pool(from, to, reservations, core.hyper, core.hyper.store, `dhcp-server-${hex(iface.name)}`);
+    this.pool = new Pool(from, to, reservations, core.hyper, leaseStore(core.hyper), `dhcp-server-${hex(iface.name)}`);
     this.bucket = new TokenBucket(core.ctx.now, RATE);
     this.socket = core.udp.openSocket(4);
+    this.socket.vrf = iface.vrf;
     this.socket.boundIndex = iface.index;
     const result = this.socket.bind(null, SERVER_PORT);
     if (result !== 0) {
@@ -90,8 +92,8 @@ export class DhcpServer implements Running {
         if (message.ciaddr !== 0 && this.forUs(message)) this.pool.release(clientOf(message), message.ciaddr);
         return;
       case MessageType.Inform:
-        // RFC 2131 §4.3.5: what is asked, without an address or a time.
-        return this.answer(message, MessageType.Ack, 0, null);
+        // RFC 2131 §4.3.5: what is asked, without an address or a time; to nobody off the link, who would not have asked.
+        return this.onSubnet(message.ciaddr) ? this.answer(message, MessageType.Ack, 0, null) : this.unexpected();
       default:
         this.unexpected();
     }

@@ -12,6 +12,7 @@ import type { Stack } from '../../net/stack.js';
 import { Flag, HEADER_LEN, IN, type Message, opcodeOf, PLAIN_MAX, parse, Rcode } from '../../wire/dns.js';
 import { labelsOf } from '../../wire/dns-name.js';
 import { write } from '../../wire/dns-writer.js';
+import { Alarm } from '../alarm.js';
 import { answerable } from '../onlink.js';
 import type { Running } from '../small.js';
 import { type Serve, TcpService } from '../tcp-service.js';
@@ -32,6 +33,8 @@ export interface ForwarderSpec {
 const RATE = 1_000;
 /** Questions that wait for servers, over UDP and TCP together; further ones are answered SERVFAIL. Half of the resolver's: the stack's own names are not to starve. */
 const PENDING_MAX = 128;
+/** A connection without a question for so long is closed, that nobody holds all there can be (RFC 7766 §6.2.3). */
+const IDLE_MS = 10_000;
 
 /** Passes questions of stations on the link to the stack's own servers, and answers from the stack's cache (RFC 5625). */
 export function startForwarder(core: Stack, stub: StubResolver, { interfaces, rate = RATE }: ForwarderSpec): Running {
@@ -53,6 +56,7 @@ class Forwarder implements Running {
   private readonly info = new DatagramInfo();
   private readonly datagram = new Uint8Array(65_535);
   private readonly cancels = new Set<() => void>();
+  private readonly idle = new Set<Alarm>();
 
   constructor(core: Stack, stub: StubResolver, indices: readonly number[], rate: number) {
     this.core = core;
@@ -67,6 +71,8 @@ class Forwarder implements Running {
     for (const listener of this.listeners) listener.close();
     for (const cancel of [...this.cancels]) cancel();
     this.cancels.clear();
+    for (const alarm of this.idle) alarm.cancel();
+    this.idle.clear();
   }
 
   private listen(index: number): void {
@@ -118,8 +124,31 @@ class Forwarder implements Running {
     bound.close();
   }
 
-  /** A connection's questions one after the other; those behind the first wait in the receive buffer. RFC 7766 §6.2.1. */
+  /** Serves one connection as long as it asks. */
   private connection(index: number): Serve {
+    const serve = this.questions(index);
+    let alarm: Alarm | null = null;
+    let over = false;
+    const end = (): false => {
+      alarm?.cancel();
+      if (alarm !== null) this.idle.delete(alarm);
+      return false;
+    };
+    return (socket, ready) => {
+      if (alarm === null) {
+        alarm = new Alarm(this.core.ctx, () => {
+          over = true;
+          socket.onReady?.();
+        });
+        this.idle.add(alarm);
+      }
+      alarm.set(IDLE_MS);
+      return !over && serve(socket, ready) ? true : end();
+    };
+  }
+
+  /** A connection's questions one after the other; those behind the first wait in the receive buffer. RFC 7766 §6.2.1. */
+  private questions(index: number): Serve {
     let incoming = new Uint8Array(0);
     let outgoing = new Uint8Array(0);
     let busy = false;

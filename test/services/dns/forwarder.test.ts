@@ -98,6 +98,9 @@ describe('DNS forwarder', () => {
       const n = socket.read(octets);
       assert.equal((parse(octets, 2, n) as Message).answers.length, 200);
     }
+    // RFC 7766 §6.2.3: who asks no more is hung up on.
+    net.run(seconds(11));
+    assert.equal(socket.read(octets), 0);
     socket.close();
     net.run(seconds(1));
   });
