@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import type { OptionValues } from 'commander';
 import { controlDirectory } from '../../control/protocol.js';
@@ -25,23 +25,18 @@ export async function run(_words: readonly string[], options: OptionValues): Pro
 }
 
 async function outside(options: OptionValues): Promise<number> {
-  const listener = await relayListener();
-  try {
-    if (options['memory']) return await at('memory', inMemory(), 'as asked', listener, options);
-    let refused: Refusal = { why: 'as asked', elsewhere: true };
-    if (!options['namespace']) {
-      try {
-        return await at('host', onTap(), 'this user may make one', listener, options);
-      } catch (error) {
-        refused = refusal(error) ?? rethrow(error);
-      }
+  if (options['memory']) return at('memory', inMemory(), 'as asked', await relayListener(), options);
+  let refused: Refusal = { why: 'as asked', elsewhere: true };
+  if (!options['namespace']) {
+    try {
+      return await at('host', onTap(), 'this user may make one', await relayListener(), options);
+    } catch (error) {
+      refused = refusal(error) ?? rethrow(error);
     }
-    const code = refused.elsewhere ? await inNamespace(refused.why, listener) : null;
-    if (code !== null) return code;
-    return await at('memory', inMemory(), `${refused.why}${refused.elsewhere ? ', nor in a namespace of its own' : ''}`, listener, options);
-  } finally {
-    listener.close();
   }
+  const code = refused.elsewhere ? await inNamespace(refused.why, await relayListener()) : null;
+  if (code !== null) return code;
+  return at('memory', inMemory(), `${refused.why}${refused.elsewhere ? ', nor in a namespace of its own' : ''}`, await relayListener(), options);
 }
 
 /** The process in the namespace: its stack on TAPs there, its relay on a listener made outside. */
@@ -91,7 +86,11 @@ function inNamespace(why: string, listener: Server): Promise<number | null> {
     });
     child.on('error', () => resolve(null));
     child.on('exit', (code, signal) => resolve(started ? (code ?? (signal === 'SIGINT' || signal === 'SIGTERM' ? 0 : 1)) : null));
-    child.send('listener', listener, (error) => error && child.kill());
+    // Once it is there it is closed here: of two who listen either may be given a connection.
+    child.send('listener', listener, (error) => {
+      listener.close();
+      if (error) child.kill();
+    });
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
   });
 }
@@ -114,7 +113,9 @@ const where: Readonly<Record<Reach, string>> = {
 async function at(reach: Reach, place: Place, why: string, listener: Server, options: OptionValues): Promise<number> {
   const { stack, address } = place;
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
-  const capture = join(tmpdir(), `anystack-demo-${userInfo().uid}-${process.pid}.pcapng`);
+  // A folder of its own: the names in the common one are anybody's to take beforehand.
+  const folder = mkdtempSync(join(tmpdir(), 'anystack-demo-'));
+  const capture = join(folder, 'demo.pcapng');
   let end: () => void = () => {};
   const ended = new Promise<void>((resolve) => {
     end = resolve;
@@ -135,7 +136,7 @@ async function at(reach: Reach, place: Place, why: string, listener: Server, opt
   } finally {
     control?.close();
     listener.close();
-    if (options['serve']) rmSync(capture, { force: true });
+    if (options['serve']) rmSync(folder, { recursive: true, force: true });
     await Promise.race([place.close(), new Promise((resolve) => setTimeout(resolve, 500))]);
   }
 }
