@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { Drop } from '#src/base/drops.js';
+import { NetError } from '#src/base/errors.js';
 import { Prng } from '#src/base/prng.js';
 import { seconds } from '#src/base/time.js';
 import { memoryStore } from '#src/hyper/memory-store.js';
+import { DatagramInfo } from '#src/net/socket/datagram-queue.js';
 import { DhcpClient } from '#src/services/dhcp/client.js';
 import { classlessRoutes, decodeLease, encodeLease, type Lease, leaseOf } from '#src/services/dhcp/lease.js';
 import { Pool } from '#src/services/dhcp/pool.js';
 import { DhcpServer } from '#src/services/dhcp/server.js';
 import type { DhcpServerSpec } from '#src/services/dhcp/server-spec.js';
 import { DnsSettings } from '#src/services/dns/settings.js';
-import { CLIENT_PORT, type DhcpMessage, MessageType, Option, write } from '#src/wire/dhcp.js';
+import { CLIENT_PORT, type DhcpMessage, MessageType, Option, parse, write } from '#src/wire/dhcp.js';
 import { mutated, octets } from '../../support/octets.js';
 import { address, type Host, Net } from '../../support/stacks.js';
 
@@ -229,6 +231,80 @@ describe('DHCPv4', () => {
     assert.equal(client.state, 'requesting');
     forge({ xid: seen }, MessageType.Nak);
     assert.equal(client.state, 'waiting');
+  });
+
+  it('RFC 2131 §4.3.5: an inform is answered on the link and nowhere else; relayed messages are not', () => {
+    begin({ domain: 'example.org' }, [['10.0.0.7/24'], []]);
+    const socket = host(1).stack.udp.openSocket(4);
+    socket.setOption('SO_BROADCAST', 1);
+    socket.bind(null, CLIENT_PORT);
+    const options = new Map([[Option.MessageType, Uint8Array.of(MessageType.Inform)]]);
+    const head = { op: 1, xid: 9, secs: 0, flags: 0, yiaddr: 0, siaddr: 0, giaddr: 0, chaddr: host(1).eth0.mac, options };
+    const answers = (ciaddr: string, change: Partial<DhcpMessage> = {}): number => {
+      const message = write({ ...head, ciaddr: word(ciaddr), ...change }, 548);
+      socket.sendTo(message, 0, message.length, address('10.0.0.1'), 67);
+      net.run(seconds(1));
+      let n = 0;
+      const into = new Uint8Array(2_048);
+      for (
+        let length = socket.receive(into, 0, 2_048, new DatagramInfo());
+        length >= 0;
+        length = socket.receive(into, 0, 2_048, new DatagramInfo())
+      ) {
+        const answer = parse(into, 0, length) as DhcpMessage;
+        assert.deepEqual([answer.yiaddr, answer.options.has(Option.LeaseTime), answer.options.has(Option.DomainName)], [0, false, true]);
+        n++;
+      }
+      return n;
+    };
+    assert.equal(answers('10.0.0.7'), 1);
+    assert.equal(answers('192.0.2.1'), 0);
+    assert.equal(answers('10.0.0.7', { giaddr: word('10.0.0.9') }), 0);
+    assert.equal(drops(0, Drop.DhcpUnexpected), 2);
+    socket.close();
+  });
+
+  it('a store that fails costs a line in the log, and nothing else', () => {
+    begin();
+    const broken = (): never => {
+      throw new NetError('EIO', 'store');
+    };
+    start(1).client.stop(false); // the identifier of the host is made
+    Object.assign(host(1).host.store, { set: broken, delete: broken });
+    const { client } = start(1);
+    net.run(seconds(1));
+    assert.equal(client.state, 'bound');
+    client.stop(true);
+    assert.deepEqual(addressOf(1), []);
+  });
+
+  it('mutated offers and acknowledgements: the client comes through, and a real server is heard', () => {
+    begin();
+    servers.pop()?.close();
+    const prng = new Prng(2_131);
+    const { client } = start(1);
+    const socket = host(0).stack.udp.openSocket(4);
+    socket.setOption('SO_BROADCAST', 1);
+    socket.bind(null, 67);
+    for (let n = 0; n < 1_000; n++) {
+      const options = new Map([
+        [Option.MessageType, Uint8Array.of(n % 3 === 0 ? MessageType.Ack : MessageType.Offer)],
+        [Option.ServerId, octets('0a000001')],
+        [Option.LeaseTime, octets('00000020')],
+        [Option.SearchList, octets('016100 0162c000')],
+        [Option.ClasslessRoutes, octets('18c0a80100000000')],
+        [Option.Mtu, octets('0578')],
+      ]);
+      const head = { op: 2, xid: sniffXid(client), secs: 0, flags: 0, ciaddr: 0, yiaddr: word('10.0.0.77'), siaddr: 0, giaddr: 0 };
+      const message = mutated(write({ ...head, chaddr: host(1).eth0.mac, options }, 548).subarray(0, 285), prng);
+      socket.sendTo(message, 0, message.length, address('255.255.255.255'), CLIENT_PORT);
+      net.run(seconds(0.1));
+    }
+    socket.close();
+    net.run(seconds(200));
+    serve();
+    net.run(seconds(200));
+    assert.deepEqual([client.state, addressOf(1)], ['bound', ['10.0.0.100/24']]);
   });
 
   it('mutated messages reach neither end', () => {
