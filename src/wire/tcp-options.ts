@@ -159,14 +159,12 @@ export function putSynOptions(view: DataView, at: number, options: TcpOptions): 
 const cookieRoom = (options: TcpOptions): number => (options.cookieLength + 2 + 3) & ~3;
 
 function putCookie(view: DataView, at: number, options: TcpOptions): number {
-  const room = cookieRoom(options);
-  const length = options.cookieLength + 2;
-  let o = at;
-  while (o < at + room - length) view.setUint8(o++, Kind.Nop);
-  view.setUint8(o, Kind.FastOpen);
-  view.setUint8(o + 1, length);
-  for (let i = 0; i < options.cookieLength; i++) view.setUint8(o + 2 + i, options.cookie[i] as number);
-  return at + room;
+  const end = at + cookieRoom(options);
+  view.setUint8(at, Kind.FastOpen);
+  view.setUint8(at + 1, options.cookieLength + 2);
+  for (let i = 0; i < options.cookieLength; i++) view.setUint8(at + 2 + i, options.cookie[i] as number);
+  for (let o = at + 2 + options.cookieLength; o < end; o++) view.setUint8(o, Kind.Nop);
+  return end;
 }
 
 /** Octets `putOptions` writes for a segment with or without timestamps and `blocks` SACK blocks. */

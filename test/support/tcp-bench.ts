@@ -34,6 +34,7 @@ export interface TestSegment {
   /** [TSval, TSecr]. TSecr 'echo' is the last TSval we sent. */
   ts?: [number, number | 'echo'] | null;
   sack?: [number, number][];
+  cookie?: number[]; // of Fast Open; [] asks for one
   ce?: boolean;
   ect?: boolean;
 }
@@ -310,6 +311,10 @@ export class TcpBench {
       options.sack[2 * options.sackCount] = (this.iss + left - this.sndBase) | 0;
       options.sack[2 * options.sackCount + 1] = (this.iss + right - this.sndBase) | 0;
       options.sackCount++;
+    }
+    if (s.cookie !== undefined) {
+      options.cookie.set(s.cookie);
+      options.cookieLength = s.cookie.length;
     }
     const at = packet.head;
     const end = flags & wire.Flag.Syn ? putSynOptions(packet.view, at + 20, options) : putOptions(packet.view, at + 20, options);

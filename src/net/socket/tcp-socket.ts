@@ -2,6 +2,7 @@ import type { Address } from '../../base/address.js';
 import { Errno } from '../../base/errors.js';
 import { sendLimit, tunedAfterRead } from '../tcp/autotune.js';
 import { abandon, abort, closeSending } from '../tcp/close.js';
+import { synRoom } from '../tcp/fast-open.js';
 import type { TcpInfo } from '../tcp/info.js';
 import { connectionInfo } from '../tcp/info-of.js';
 import type { Listener } from '../tcp/listener.js';
@@ -70,7 +71,7 @@ export class TcpSocket extends Socket {
     return this.listener === null ? null : this.listener.accept();
   }
 
-  /** Opens a connection: −EINPROGRESS, then Writable or Error; −EISCONN, −EALREADY, −ENETUNREACH, −EADDRNOTAVAIL, … at once. */
+  /** Opens a connection: −EINPROGRESS, or 0 when TCP_FASTOPEN_CONNECT is set and what is written now goes with the SYN; then Writable or Error; −EISCONN, −EALREADY, −ENETUNREACH, −EADDRNOTAVAIL, … at once. */
   connect(address: Address, port: number, zone = 0): number {
     if (this.closed) return -Errno.EBADF;
     if (this.listener !== null) return -Errno.EISCONN;
@@ -87,8 +88,11 @@ export class TcpSocket extends Socket {
     const refused = this.cannotWrite();
     if (refused !== 0) return refused;
     const tcb = this.tcb as Tcb;
-    const buffer = (tcb.sendBuffer ??= new SendBuffer(tcb.snd.nxt));
-    const room = sendLimit(tcb) - buffer.octets;
+    // Before the SYN is out, data begins behind it.
+    const buffer = (tcb.sendBuffer ??= new SendBuffer(tcb.state === State.SynSent ? (tcb.snd.iss + 1) | 0 : tcb.snd.nxt));
+    const limit = tcb.state === State.SynSent && tcb.snd.nxt === tcb.snd.iss ? synRoom(tcb) : 0;
+    // With Fast Open what is written first is what the SYN carries; the rest follows the handshake.
+    const room = (limit || sendLimit(tcb)) - buffer.octets;
     if (length === 0) return 0;
     if (room <= 0) return -Errno.EAGAIN;
     const n = buffer.write(this.ctx, data, offset, Math.min(length, room));
@@ -137,7 +141,7 @@ export class TcpSocket extends Socket {
   get available(): number {
     const { tcb } = this;
     // What came with a SYN that crossed ours waits for ESTABLISHED (RFC 9293 §3.10.7.3).
-    return tcb === null || tcb.receiveBuffer === null || tcb.state === State.SynReceived ? 0 : tcb.receiveBuffer.available;
+    return tcb === null || tcb.receiveBuffer === null || (tcb.state === State.SynReceived && tcb.early === null) ? 0 : tcb.receiveBuffer.available;
   }
 
   /** Octets until the end of the urgent data still to be read; −1 when there is none. RFC 9293 MUST-33. */
@@ -216,7 +220,7 @@ export class TcpSocket extends Socket {
     let ready = this.error !== 0 ? Ready.Error : 0;
     if (tcb === null) return ready | Ready.Writable | Ready.HangUp;
     const { state } = tcb;
-    if (state === State.SynSent || state === State.SynReceived) return ready;
+    if (state === State.SynSent || (state === State.SynReceived && tcb.early === null)) return ready;
     const over = state === State.Closed || state === State.TimeWait;
     const ended = tcb.rcv.ended || over || this.readShut;
     if (ended || this.available >= this.options.receiveLowat) ready |= Ready.Readable;
@@ -304,7 +308,7 @@ export class TcpSocket extends Socket {
 
   /** True when enough room is free that waking a writer pays: a third of what is queued (Linux's sk_stream_is_writeable), and not too much unsent. */
   private roomToWrite(tcb: Tcb): boolean {
-    if (!sends(tcb.state)) return false;
+    if (!sends(tcb.state) && tcb.early === null) return false;
     const queued = tcb.sendBuffer?.octets ?? 0;
     const lowat = this.options.notSentLowat || this.ctx.sysctl.v['net.ipv4.tcp_notsent_lowat'];
     return 2 * (sendLimit(tcb) - queued) >= queued && this.unsentOctets < lowat;
@@ -315,7 +319,9 @@ export class TcpSocket extends Socket {
     if (this.error !== 0) return -this.takeError();
     if (tcb === null) return -Errno.ENOTCONN;
     if (tcb.snd.fin || tcb.state === State.Closed || tcb.state > State.CloseWait) return -Errno.EPIPE;
-    return sends(tcb.state) ? 0 : -Errno.EAGAIN;
+    if (sends(tcb.state) || tcb.early !== null) return 0;
+    // Fast Open: what is written before the handshake is done goes with the SYN, or right behind it.
+    return tcb.state === State.SynSent && this.options.fastOpenConnect !== 0 ? 0 : -Errno.EAGAIN;
   }
 
   private readNothing(tcb: Tcb): number {

@@ -8,6 +8,7 @@ import { Counter } from '../counters.js';
 import type { Path } from '../ip/path.js';
 import { segmentArrives } from './arrives.js';
 import { SYN_TIMEOUT } from './constants.js';
+import { giveCookie, mayOpenEarly } from './fast-open.js';
 import { HalfOpen } from './half-open.js';
 import type { Listener } from './listener.js';
 import { firstSeq } from './open.js';
@@ -18,10 +19,11 @@ import { Flag, type Segment } from './segment.js';
 import { address, answerTo, sendStamped } from './segment-out.js';
 import { wholeSegments, windowOf } from './socket-buffer.js';
 import { enter, State } from './states.js';
-import { advertisedMss, ecnAsked, peerMss, setMss, synWindow, windowShift, writeSynOptions } from './syn.js';
+import { advertisedMss, ecnAsked, opened, peerMss, sendSyn, setMss, synWindow, windowShift, writeSynOptions } from './syn.js';
 import { checkCookie, makeCookie } from './syn-cookie.js';
 import { Ecn, Tcb } from './tcb.js';
 import type { Tcp } from './tcp.js';
+import { takeEarly } from './text.js';
 import type { TimeWait } from './time-wait.js';
 
 /** SEGMENT ARRIVES in LISTEN, RFC 9293 §3.10.7.2, in its order. Answers like segmentArrives. `before`: the TIME-WAIT that this SYN has just ended. */
@@ -52,6 +54,10 @@ function synArrives(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, 
   }
   const path = replyPath(tcp, packet);
   if (path === null) return Drop.IpNoRoute;
+  const fast = listener.options.fastOpen > 0 && (ctx.sysctl.v['net.ipv4.tcp_fastopen'] & 2) !== 0;
+  if (fast && listener.early < listener.options.fastOpen && mayOpenEarly(tcp, seg, packet)) {
+    return openEarly(tcp, listener, seg, packet, vrf, zone, path, before);
+  }
   const cookies = ctx.sysctl.v['net.ipv4.tcp_syncookies'];
   const crowded = listener.halfOpen.size >= listener.halfOpenMax || tcp.crowded;
   if (cookies === 2 || (crowded && cookies === 1)) return sendCookie(tcp, listener, seg, packet, path);
@@ -66,12 +72,46 @@ function synArrives(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, 
   half.zone = zone;
   synHeard(tcp, half, seg, path);
   half.iss = firstSeq(tcp, half, before);
+  half.cookie = fast && seg.options.cookieLength >= 0;
   half.sentAt = ctx.now;
   listener.halfOpen.add(half);
   tcp.flows.add(half);
   ctx.wheel.arm(half.timer, ctx.now + SYN_TIMEOUT);
   sendSynAck(tcp, half, path, packet);
   return 0;
+}
+
+/** A SYN with data and our cookie: the connection opens at once, its data is taken, the handshake follows (RFC 7413 §4.2.2). */
+function openEarly(
+  tcp: Tcp,
+  listener: Listener,
+  seg: Segment,
+  packet: Packet,
+  vrf: number,
+  zone: number,
+  path: Path,
+  before: TimeWait | null,
+): number {
+  const half = new HalfOpen(listener, packet.destination.clone(), packet.source.clone());
+  half.localPort = packet.destinationPort;
+  half.remotePort = packet.sourcePort;
+  half.vrf = vrf;
+  half.zone = zone;
+  synHeard(tcp, half, seg, path);
+  half.iss = firstSeq(tcp, half, before);
+  const tcb = passive(tcp, listener, half);
+  tcb.snd.nxt = tcb.snd.iss;
+  tcp.flows.add(tcb);
+  tcb.early = listener;
+  tcb.synData = seg.length;
+  listener.early++;
+  tcp.ctx.counters.count(Counter.TcpPassiveOpens);
+  listener.push(tcb);
+  opened(tcb, seg);
+  tcb.snd.small = (tcb.snd.iss - 1) | 0; // the SYN is no short segment that Nagle would wait for
+  const reason = takeEarly(tcb, seg, packet);
+  sendSyn(tcb);
+  return reason;
 }
 
 /** What the SYN says, and what we answer to its options. */
@@ -112,6 +152,7 @@ function sendSynAck(tcp: Tcp, half: HalfOpen, path: Path, to: Packet | null): vo
   out.timestamps = half.timestamps;
   out.tsVal = (Math.floor(tcp.ctx.now / 1_000) + half.tsOffset) | 0;
   out.tsEcr = half.tsRecent;
+  if (half.cookie) giveCookie(tcp, half.local, half.remote);
   const at = packet.head;
   const header = writeSynOptions(tcp, packet.view, at);
   const flags = Flag.Syn | Flag.Ack | (half.ecn ? Flag.Ece : 0);

@@ -5,13 +5,14 @@ import { seqGt, seqLte } from '../../base/sequence.js';
 import { Counter } from '../counters.js';
 import { ackArrived } from './ack.js';
 import { finArrived } from './close.js';
+import { learnFastOpen } from './fast-open.js';
 import { refuse } from './reset.js';
 import { measured } from './rtt.js';
 import { Flag, type Segment } from './segment.js';
 import { enter, State } from './states.js';
 import { ecnAsked, opened, sendSyn, synTaken } from './syn.js';
 import { AckDue, Ecn, type Tcb } from './tcb.js';
-import { finReached, takeText } from './text.js';
+import { finReached, takeEarly, takeText } from './text.js';
 import { cancel } from './timers.js';
 
 /** SEGMENT ARRIVES in SYN-SENT, RFC 9293 §3.10.7.3, in its order. Answers like segmentArrives. */
@@ -47,7 +48,11 @@ function connected(tcb: Tcb, seg: Segment, packet: Packet): number {
   if ((seg.flags & (Flag.Ece | Flag.Cwr)) !== Flag.Ece) tcb.ecn = null;
   enter(tcb, State.Established);
   opened(tcb, seg);
+  learnFastOpen(tcb, seg, tcb.synData);
   ackArrived(tcb, seg);
+  // Data that went with the SYN and was not taken goes again as if never sent (RFC 7413 §4.2.2).
+  if (tcb.synData > 0) tcb.snd.nxt = tcb.snd.una;
+  if (seqLte(tcb.snd.una, (tcb.snd.iss + 1) | 0)) tcb.synData = 0;
   rcv.due = AckDue.Now;
   tcp.touch(tcb);
   tcp.established(tcb);
@@ -66,18 +71,5 @@ function crossed(tcb: Tcb, seg: Segment, packet: Packet): number {
   tcb.snd.wnd = tcb.snd.maxWnd = seg.wnd;
   sendSyn(tcb);
   // Text and FIN wait for ESTABLISHED (RFC 9293 §3.10.7.3): kept here, acknowledged there.
-  return seg.length > 0 ? early(tcb, seg, packet) : 0;
-}
-
-/** Takes the text of a SYN that crossed ours. */
-function early(tcb: Tcb, seg: Segment, packet: Packet): number {
-  const { rcv } = tcb;
-  seg.seq = rcv.nxt;
-  const reason = takeText(tcb, seg, packet);
-  if (finReached(tcb, seg, (seg.flags & Flag.Fin) !== 0)) {
-    rcv.finSeen = true;
-    rcv.fin = rcv.nxt;
-  }
-  rcv.due = AckDue.No;
-  return reason;
+  return seg.length > 0 ? takeEarly(tcb, seg, packet) : 0;
 }

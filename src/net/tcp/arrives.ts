@@ -5,7 +5,7 @@ import type { Packet } from '../../base/packet.js';
 import { type Seq, seqGt, seqGte, seqLt, seqLte } from '../../base/sequence.js';
 import { Counter } from '../counters.js';
 import { ackAcceptable, ackArrived } from './ack.js';
-import { abort, armFinWait2, finArrived } from './close.js';
+import { abort, armFinWait2, finArrived, handshakeOver } from './close.js';
 import { PAWS_AGE } from './constants.js';
 import { markArrived } from './ecn.js';
 import { refuse } from './reset.js';
@@ -112,7 +112,7 @@ function reset(tcb: Tcb): void {
   const { counters } = tcp.ctx;
   if (tcb.state === State.SynReceived) {
     counters.count(Counter.TcpAttemptFails);
-    return tcp.finish(tcb, Errno.ECONNREFUSED);
+    return tcp.finish(tcb, tcb.early === null ? Errno.ECONNREFUSED : Errno.ECONNRESET);
   }
   if (tcb.state === State.Established || tcb.state === State.CloseWait) counters.count(Counter.TcpEstabResets);
   const closing = tcb.state === State.Closing || tcb.state === State.LastAck || tcb.state === State.TimeWait;
@@ -153,7 +153,8 @@ function establish(tcb: Tcb, seg: Segment, packet: Packet): boolean {
     return false;
   }
   enter(tcb, State.Established);
-  opened(tcb, seg);
+  if (tcb.early === null) opened(tcb, seg);
+  handshakeOver(tcb);
   if (snd.fin) enter(tcb, State.FinWait1);
   if (tcb.rcv.nxt !== tcb.rcv.acked) delayAck(tcb); // text that came with a SYN that crossed ours
   tcp.established(tcb);

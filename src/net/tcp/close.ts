@@ -77,3 +77,10 @@ export function finArrived(tcb: Tcb): void {
   if (tcb.socket !== null) tcb.socket.report(0);
   if (tcb.state === State.TimeWait) tcp.timeWait(tcb);
 }
+
+/** The handshake of a connection opened with data in its SYN is done, one way or the other: another may take its place. Idempotent. */
+export function handshakeOver(tcb: Tcb): void {
+  if (tcb.early === null) return;
+  tcb.early.early--;
+  tcb.early = null;
+}

@@ -24,6 +24,8 @@ export class HalfOpen extends Flowing {
   space = 0;
   shift = 0;
   window = 0;
+  /** The SYN-ACK brings a cookie of Fast Open. */
+  cookie = false;
   /** SYN-ACKs sent again so far. */
   retries = 0;
   /** When the first was sent, µs: its answer is a round trip. */

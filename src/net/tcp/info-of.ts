@@ -27,7 +27,7 @@ export function connectionInfo(tcb: Tcb): TcpInfo {
       wscale: agreed.wscale,
       ecn: ecn !== null,
       ecn_seen: ecn?.seen ?? false,
-      syn_data: false,
+      syn_data: tcb.synData > 0,
     },
     snd_wscale: snd.wscale,
     rcv_wscale: rcv.wscale,
@@ -67,7 +67,8 @@ export function connectionInfo(tcb: Tcb): TcpInfo {
     data_segs_in: counts.dataSegsIn,
     data_segs_out: counts.dataSegsOut,
     notsent_bytes: tcb.state >= State.Established ? Math.max(0, waitingOctets(tcb)) : 0,
-    delivered: segments(flight?.delivered ?? 0),
+    // The SYN counts, as in Linux.
+    delivered: segments(flight?.delivered ?? 0) + (tcb.state >= State.Established ? 1 : 0),
     delivered_ce: 0,
     pacing_rate: flight !== null && flight.pacingRate > 0 ? Math.round(flight.pacingRate) : -1,
     delivery_rate: Math.round(flight?.rate ?? 0),

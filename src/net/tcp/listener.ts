@@ -15,6 +15,8 @@ export class Listener {
   /** Established connections that may wait. As in Linux one more than asked for. */
   backlog: number;
   readonly halfOpen = new Set<HalfOpen>();
+  /** Connections whose data was taken with the SYN and whose handshake is not done: at most TCP_FASTOPEN of them (RFC 7413 §5.1). */
+  early = 0;
   private readonly queue: TcpSocket[] = [];
 
   constructor(tcp: Tcp, socket: TcpSocket, backlog: number) {
@@ -39,9 +41,7 @@ export class Listener {
   }
 
   accept(): TcpSocket | null {
-    const socket = this.queue.shift() ?? null;
-    if (socket !== null && socket.tcb !== null && socket.tcb.options.fastOpen !== 0) this.tcp.touch(socket.tcb);
-    return socket;
+    return this.queue.shift() ?? null;
   }
 
   /** A connection is ready to be accepted. */

@@ -5,6 +5,7 @@ import { Counter } from '../counters.js';
 import type { Path } from '../ip/path.js';
 import type { TcpSocket } from '../socket/tcp-socket.js';
 import type { Flowing } from './demux.js';
+import { cookieKnown } from './fast-open.js';
 import { Listener } from './listener.js';
 import { pathTo } from './paths.js';
 import { choosePort } from './port-choice.js';
@@ -86,7 +87,7 @@ export function connect(tcp: Tcp, socket: TcpSocket, remote: Address, port: numb
   socket.remoteAddress.copy(remote);
   socket.remotePort = port;
   open(tcp, socket, path, scope);
-  return -Errno.EINPROGRESS;
+  return socket.tcb !== null && cookieKnown(socket.tcb) ? 0 : -Errno.EINPROGRESS;
 }
 
 /** Active OPEN: the TCB in SYN-SENT; its SYN goes out in egress. */

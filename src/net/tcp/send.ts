@@ -19,7 +19,7 @@ import { armPersist, armSent } from './timers.js';
  * calls it for every connection marked dirty; nothing else sends data.
  */
 export function output(tcb: Tcb): void {
-  if (tcb.state < State.Established) {
+  if (tcb.state < State.Established && tcb.early === null) {
     if (tcb.state !== State.Closed) outputHandshake(tcb);
     return;
   }

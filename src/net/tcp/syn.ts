@@ -8,6 +8,7 @@ import { pseudoSum } from '../../wire/transport-checksum.js';
 import { Counter } from '../counters.js';
 import type { Path } from '../ip/path.js';
 import { MSS_DEFAULT_V4, MSS_DEFAULT_V6, MSS_MIN, QUICK_ACKS } from './constants.js';
+import { offerFastOpen } from './fast-open.js';
 import { armKeepAlive } from './keep-alive.js';
 import { timeoutOf } from './rtt.js';
 import { Flag, type Segment } from './segment.js';
@@ -76,7 +77,7 @@ export function sendSyn(tcb: Tcb): void {
   const path = pathOf(tcb);
   const packet = path === null ? null : ctx.packet();
   arm(tcb, Pending.Retransmit, ctx.now + timeoutOf(tcb.rtt));
-  snd.nxt = (snd.iss + 1) | 0;
+  if (snd.nxt === snd.iss) snd.nxt = (snd.iss + 1) | 0;
   if (tcb.stuckSince === 0) tcb.stuckSince = ctx.now;
   if (path === null) return;
   if (packet === null) return ctx.countDrop(Drop.NoBuffer);
@@ -89,15 +90,21 @@ export function sendSyn(tcb: Tcb): void {
   out.timestamps = answer ? tcb.agreed.timestamps : v['net.ipv4.tcp_timestamps'] === 1;
   out.tsVal = tsval(tcb);
   out.tsEcr = answer ? tcb.tsRecent : 0;
+  const data = answer ? 0 : offerFastOpen(tcb);
   let flags: number = answer ? Flag.Syn | Flag.Ack : Flag.Syn;
   if (tcb.ecn !== null) flags |= answer ? Flag.Ece : Flag.Ece | Flag.Cwr;
   const at = packet.head;
   const header = writeSynOptions(tcp, packet.view, at);
   const window = synWindow(tcp, rcv.space, out.mss);
   rcv.edge = (rcv.nxt + (tcp.plainBuffers ? rcv.space : window)) | 0;
-  const field = fold(pseudoSum(tcb.local, tcb.remote, Protocol.Tcp, header));
+  const field = fold(pseudoSum(tcb.local, tcb.remote, Protocol.Tcp, header + data));
   wire.put(packet.view, at, tcb.localPort, tcb.remotePort, snd.iss, answer ? rcv.nxt : 0, header, flags, window, field, 0);
   packet.tail = at + header;
+  if (data > 0) {
+    tcb.sendBuffer?.gather(packet, (snd.iss + 1) | 0, data);
+    tcb.synData = data;
+    snd.nxt = (snd.iss + 1 + data) | 0;
+  }
   rcv.due = AckDue.No;
   rcv.acked = rcv.nxt;
   snd.segments++;

@@ -98,7 +98,10 @@ export const tcpSysctls = {
     help: 'Least retransmission timeout beyond the smoothed round trip.',
     source: 'RFC 6298 §2.4, Linux',
   }),
-  'net.ipv4.tcp_fastopen': int(1, 'bits', 0, 3, { help: 'TCP Fast Open: bit 0 as client, bit 1 as server.', source: 'RFC 7413' }),
+  'net.ipv4.tcp_fastopen': int(1, 'bits', 0, 0x207, {
+    help: 'TCP Fast Open: 1 as client, 2 as server, 4 the client sends data without a cookie, 0x200 the server takes data without one.',
+    source: 'RFC 7413, Linux',
+  }),
   'anystack.tcp_initial_window': int(10, 'segments', 1, 100, { effect: 'new sockets', help: 'Initial congestion window.', source: 'RFC 6928' }),
   'anystack.tcp_connections_max': int(1_048_576, 'connections', 1, 16_777_216, {
     help: 'Connections of the stack. At the bound SYNs are dropped (TcpConnectionsMax) and connect answers ENOBUFS.',

@@ -8,6 +8,7 @@ import { TimerKind } from '../timer-kind.js';
 import { QUICK_ACKS } from './constants.js';
 import { Flowing } from './demux.js';
 import type { Flight } from './flight.js';
+import type { Listener } from './listener.js';
 import type { ConnectionOptions } from './options.js';
 import type { ReceiveBuffer } from './receive-buffer.js';
 import { Rtt } from './rtt.js';
@@ -172,6 +173,10 @@ export class Tcb extends Flowing {
   counts: Counts | null = null;
   /** MTU believed in because longer packets vanished (RFC 4821); 0 while the path is believed. */
   mtuProbe = 0;
+  /** Its data was taken with the SYN (RFC 7413): the listener that did, until the handshake is done. */
+  early: Listener | null = null;
+  /** Octets of data that went with our SYN and were taken, or came with the peer's. */
+  synData = 0;
   /** ECN of RFC 3168, null without. */
   ecn: Ecn | null = null;
   /** Receive autotuning, null until data has come. */

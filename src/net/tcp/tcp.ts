@@ -16,10 +16,11 @@ import { segmentArrives } from './arrives.js';
 import { segmentArrivesHalfOpen, segmentArrivesListen, synAckTimer } from './arrives-listen.js';
 import { segmentArrivesSynSent } from './arrives-syn-sent.js';
 import { segmentArrivesTimeWait } from './arrives-time-wait.js';
-import { abort } from './close.js';
+import { abort, handshakeOver } from './close.js';
 import { congestionNames, makeCongestion } from './congestion/choose.js';
 import { AckSample } from './delivery.js';
 import { Demux, type Flowing } from './demux.js';
+import { FastOpenCache } from './fast-open.js';
 import { Flight, SentPool } from './flight.js';
 import { HalfOpen } from './half-open.js';
 import { icmpArrives } from './icmp.js';
@@ -52,6 +53,8 @@ export class Tcp implements Transport {
   readonly secrets: FlowSecrets;
   readonly cookies: SynCookies;
   readonly sentPool = new SentPool();
+  /** Servers' cookies of Fast Open. */
+  readonly fastOpen = new FastOpenCache();
   /** Options of sockets that have set none. */
   readonly defaults = new ConnectionOptions();
   /** The segment and the ACK in hand, and the options of the one being written. */
@@ -80,6 +83,7 @@ export class Tcp implements Transport {
     this.cookies = new SynCookies(ctx.secret);
     this.timeWaits = new TimeWaits(ctx, this.flows);
     this.challenges = new TokenBucket(ctx.now, ctx.sysctl.v['net.ipv4.tcp_challenge_ack_limit']);
+    ctx.sysctl.onChange('net.ipv4.tcp_fastopen', () => this.fastOpen.clear());
     const nagle = (): boolean => ctx.sysctl.v['anystack.tcp_nagle'] === 'minshall';
     this.minshall = nagle();
     ctx.sysctl.onChange('anystack.tcp_nagle', () => {
@@ -262,6 +266,7 @@ export class Tcp implements Transport {
   finish(tcb: Tcb, errno: number): void {
     if (tcb.state === State.Closed) return;
     enter(tcb, State.Closed);
+    handshakeOver(tcb);
     this.flows.remove(tcb);
     this.strip(tcb);
     const { socket } = tcb;

@@ -7,7 +7,7 @@ import { Counter } from '../counters.js';
 import { tunedAtArrival } from './autotune.js';
 import type { Ranges } from './ranges.js';
 import { ReceiveBuffer } from './receive-buffer.js';
-import type { Segment } from './segment.js';
+import { Flag, type Segment } from './segment.js';
 import { sendAck } from './segment-out.js';
 import { AckDue, countsOf, type Tcb } from './tcb.js';
 import { delayAck } from './timers.js';
@@ -147,4 +147,17 @@ export function finReached(tcb: Tcb, seg: Segment, hasFin: boolean): boolean {
     }
   }
   return rcv.finSeen && rcv.fin === rcv.nxt;
+}
+
+/** Takes text and FIN of a SYN before the handshake is done: they are acknowledged with it, or behind it. */
+export function takeEarly(tcb: Tcb, seg: Segment, packet: Packet): number {
+  const { rcv } = tcb;
+  seg.seq = rcv.nxt;
+  const reason = seg.length > 0 ? takeText(tcb, seg, packet) : 0;
+  if (finReached(tcb, seg, (seg.flags & Flag.Fin) !== 0)) {
+    rcv.finSeen = true;
+    rcv.fin = rcv.nxt;
+  }
+  rcv.due = AckDue.No;
+  return reason;
 }
