@@ -3,6 +3,8 @@ const named = process.argv.slice(2).some((word) => /\.test\.js$/.test(word));
 
 module.exports = {
   spec: named ? [] : ['build/test/**/*.test.js'],
+  // Minutes of attacks and floods: `npm run interop`.
+  ignore: named ? [] : ['build/test/interop/long/**'],
   reporter: './build/test/support/reporter.js',
   timeout: 20_000,
   slow: 500,
