@@ -6,7 +6,10 @@ export const ipSysctls = {
   'net.ipv4.ip_default_ttl': int(64, 'hops', 1, 255, { help: 'TTL of packets we originate.', source: 'RFC 1700 (64); Linux' }),
   'net.ipv4.ip_local_port_range_low': int(32_768, 'port', 1_024, 65_535, { help: 'Lowest ephemeral port.', source: 'Linux; RFC 6056 §3.2' }),
   'net.ipv4.ip_local_port_range_high': int(60_999, 'port', 1_024, 65_535, { help: 'Highest ephemeral port.', source: 'Linux; RFC 6056 §3.2' }),
-  'net.ipv4.ip_no_pmtu_disc': flag(0, { help: 'Do not set DF and believe no fragmentation-needed.', source: 'Linux' }),
+  'net.ipv4.ip_no_pmtu_disc': flag(0, {
+    help: 'Believe no fragmentation-needed; new UDP sockets do not set DF.',
+    source: 'Linux',
+  }),
   'net.ipv4.route.min_pmtu': int(552, 'octets', 68, 65_535, {
     help: 'No ICMP error lowers a path MTU below this.',
     source: 'Linux; RFC 1191 attacks (RFC 5927 §7)',
@@ -50,7 +53,10 @@ export const ipSysctls = {
   }),
   'net.ipv4.igmp_max_memberships': int(20, 'groups', 1, 65_536, { help: 'Groups of one socket, both families.', source: 'Linux' }),
   'net.ipv4.igmp_max_msf': int(10, 'sources', 1, 1_024, { help: 'Sources in one filter of an IPv4 group.', source: 'Linux' }),
-  'net.ipv4.conf.all.force_igmp_version': int(0, 'version', 0, 3, { help: 'The version of IGMP to speak; 0 and 3: the newest that the querier knows.', source: 'Linux; RFC 9776 §7' }),
+  'net.ipv4.conf.all.force_igmp_version': int(0, 'version', 0, 3, {
+    help: 'The version of IGMP to speak; 0 and 3: the newest that the querier knows.',
+    source: 'Linux; RFC 9776 §7',
+  }),
   'anystack.groups_max': int(1_024, 'groups', 16, 65_536, {
     help: 'Groups of one interface, those of our own addresses among them. At the bound a join answers ENOBUFS.',
     source: 'own',

@@ -145,7 +145,8 @@ export class Icmp4 implements Transport {
   private unreachableIn(packet: Packet): void {
     const code = wire.code(packet.view, packet.head);
     if (code === wire.Unreachable.FragmentationNeeded) {
-      this.errorIn(packet, 'too-big', Errno.EMSGSIZE, false, this.nextMtu(packet));
+      if (this.ctx.sysctl.v['net.ipv4.ip_no_pmtu_disc'] !== 0) this.ctx.drop(packet, Drop.IcmpErrorUnmatched);
+      else this.errorIn(packet, 'too-big', Errno.EMSGSIZE, false, this.nextMtu(packet));
       return;
     }
     const [errno, hard] = unreachables[code] ?? (['EHOSTUNREACH', false] as const);

@@ -1,16 +1,16 @@
 // hot: bench/packet
 import { Address } from '../../base/address.js';
+import { fold } from '../../base/checksum.js';
 import { Drop } from '../../base/drops.js';
 import { Errno } from '../../base/errors.js';
 import { Checksum, HEADROOM, type Packet, PacketFlag } from '../../base/packet.js';
-import { fold } from '../../base/checksum.js';
 import { Protocol } from '../../wire/protocol.js';
 import { pseudoSum } from '../../wire/transport-checksum.js';
 import * as wire from '../../wire/udp.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
-import { Flow, type Path } from '../ip/path.js';
 import type { FilterMode } from '../ip/multicast.js';
+import { Flow, type Path } from '../ip/path.js';
 import type { IcmpError } from '../ip/service.js';
 import type { Udp } from '../udp/udp.js';
 import { type DatagramInfo, DatagramQueue } from './datagram-queue.js';
@@ -43,7 +43,7 @@ export class UdpSocket extends Socket {
   private multicastIndex = 0;
   private multicastAll = true;
   private groups: SocketGroups | null = null;
-  private discover = true;
+  private discover: boolean;
   private readonly flow = new Flow();
   private path: Path | null = null;
   private readonly pathTo = new Address();
@@ -53,6 +53,7 @@ export class UdpSocket extends Socket {
     super(ctx, family);
     this.udp = udp;
     this.queue = new DatagramQueue(ctx, ctx.sysctl.v['net.core.rmem_default']);
+    this.discover = ctx.sysctl.v['net.ipv4.ip_no_pmtu_disc'] === 0;
     if (family === 4) this.localAddress.setV4(0);
   }
 

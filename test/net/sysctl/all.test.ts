@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Sysctl, type SysctlName, sysctls } from '#src/net/sysctl.js';
+
+/** Tunables that no test sets. The list only shrinks: what a test sets must leave it, and a new tunable comes with its test. */
+const UNTESTED: readonly string[] = [
+  'net.ipv6.ip6frag_time',
+  'net.ipv6.conf.all.hop_limit',
+  'net.ipv6.conf.all.enhanced_dad',
+  'net.ipv6.conf.all.autoconf',
+  'net.ipv6.conf.all.regen_max_retry',
+  'net.ipv6.conf.all.accept_ra_defrtr',
+  'net.ipv6.conf.all.accept_ra_pinfo',
+  'net.ipv6.conf.all.accept_ra_rtr_pref',
+  'net.ipv6.conf.all.accept_ra_rt_info_max_plen',
+  'net.ipv6.conf.all.accept_ra_mtu',
+  'net.ipv6.conf.all.accept_ra_min_hop_limit',
+  'net.ipv6.conf.all.router_solicitation_interval',
+  'net.ipv6.conf.all.router_solicitation_max_interval',
+  'net.ipv6.conf.all.force_mld_version',
+  'anystack.redirect_lifetime',
+  'net.ipv4.tcp_sack',
+  'net.ipv4.tcp_dsack',
+  'net.ipv4.tcp_window_scaling',
+  'net.ipv4.tcp_wmem',
+  'net.ipv4.tcp_moderate_rcvbuf',
+  'net.ipv4.tcp_fin_timeout',
+  'net.ipv4.tcp_keepalive_time',
+  'net.ipv4.tcp_keepalive_intvl',
+  'net.ipv4.tcp_keepalive_probes',
+  'net.ipv4.tcp_retries1',
+  'net.ipv4.tcp_retries2',
+  'net.ipv4.tcp_orphan_retries',
+  'net.ipv4.tcp_syn_retries',
+  'net.ipv4.tcp_synack_retries',
+  'net.ipv4.tcp_frto',
+  'net.ipv4.tcp_reordering',
+  'net.ipv4.tcp_limited_transmit',
+  'net.ipv4.tcp_slow_start_after_idle',
+  'net.ipv4.tcp_notsent_lowat',
+  'net.ipv4.tcp_max_tw_buckets',
+  'net.ipv4.tcp_tw_reuse',
+  'net.ipv4.tcp_min_snd_mss',
+  'net.ipv4.tcp_base_mss',
+  'net.ipv4.tcp_mtu_probing',
+  'net.ipv4.tcp_autocorking',
+  'net.ipv4.tcp_rto_min_us',
+  'anystack.tcp_initial_window',
+  'anystack.tcp_connections_max',
+  'anystack.tcp_buffers',
+  'anystack.tcp_ack_second',
+  'net.ipv4.tcp_min_tso_segs',
+  'anystack.tcp_ack_repeats_fin',
+  'anystack.tcp_reset_error',
+  'anystack.tcp_drop_synfin',
+  'anystack.tcp_delayed_ack',
+  'anystack.tcp_hystart',
+  'anystack.tcp_pacing',
+  'anystack.tcp_time_wait',
+];
+
+/** Tunables that nothing reads. */
+const WITHOUT_EFFECT: readonly string[] = ['net.ipv4.tcp_autocorking'];
+
+/** All TypeScript of a folder in one text. */
+const text = (folder: string, except: RegExp): string =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !except.test(name))
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .join('\n');
+
+describe('the table of tunables', () => {
+  const names = Object.keys(sysctls) as SysctlName[];
+
+  it('every tunable is set by a test, or on the list of those that are not yet', () => {
+    const tests = text('test', /sysctl[/\\]all\.test\.ts$/);
+    const untested = names.filter((name) => !tests.includes(`${name}'`) && !tests.includes(`${name}:`) && !tests.includes(`${name},`));
+    assert.deepEqual(
+      untested.filter((name) => !UNTESTED.includes(name)),
+      [],
+    );
+  });
+
+  it('every tunable is read somewhere', () => {
+    const sources = text('src', /(^|[/\\])(sysctl|profiles|sysctl-words|stack-sysctl)\.ts$/);
+    assert.deepEqual(
+      names.filter((name) => !sources.includes(`${name}'`) && !WITHOUT_EFFECT.includes(name)),
+      [],
+    );
+  });
+
+  it('every default lies in its range, says what it does, and where it comes from', () => {
+    const sysctl = new Sysctl();
+    for (const name of names) {
+      sysctl.set(name, sysctls[name].default);
+      assert.notEqual(sysctls[name].help, '', name);
+      assert.notEqual(sysctls[name].source, '', name);
+    }
+  });
+});
