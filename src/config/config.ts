@@ -9,6 +9,7 @@ import type { ServiceSpecs } from '../services/services.js';
 import type { BridgeConfig, VlanConfig } from './carriers.js';
 import { deviceSchema } from './devices.js';
 import type { FilterConfig } from './filter.js';
+import type { IpsecConfig } from './ipsec.js';
 import type { RouterConfig } from './router.js';
 import { checkSchema, type Schema } from './schema.js';
 import { sections } from './sections.js';
@@ -32,6 +33,7 @@ export interface Config {
   readonly dns?: DnsConfig;
   readonly dhcp?: DhcpConfig;
   readonly router?: RouterConfig;
+  readonly ipsec?: IpsecConfig;
   readonly services?: ServiceSpecs;
 }
 

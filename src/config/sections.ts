@@ -3,6 +3,7 @@ import { dhcp } from './dhcp.js';
 import { dns } from './dns.js';
 import { filter } from './filter.js';
 import { interfaces } from './interfaces.js';
+import { ipsec } from './ipsec.js';
 import { neighbors } from './neighbors.js';
 import { router } from './router.js';
 import { routes } from './routes.js';
@@ -12,4 +13,4 @@ import { services } from './services.js';
 import { sysctl } from './sysctl.js';
 
 /** All sections in the order they are built up: what stands later may need what stands before. */
-export const sections: readonly Section<keyof Config>[] = [sysctl, interfaces, neighbors, routes, rules, filter, router, dns, dhcp, services];
+export const sections: readonly Section<keyof Config>[] = [sysctl, interfaces, neighbors, routes, rules, filter, router, dns, dhcp, ipsec, services];

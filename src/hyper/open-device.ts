@@ -10,6 +10,7 @@ import { openQemuStream } from './qemu-stream.js';
 import { openRawSocket } from './raw-socket.js';
 import { openTap } from './tap.js';
 import { openUdp } from './udp.js';
+import { openUdpNat } from './udp-nat.js';
 import { openWebSocket } from './websocket.js';
 import { openCapture, openFaults } from './wrapped.js';
 
@@ -21,6 +22,7 @@ const openers: Readonly<Record<string, Opener>> = {
   fd: openInheritedFd,
   'qemu-stream': openQemuStream,
   udp: openUdp,
+  'udp-nat': openUdpNat,
   'raw-socket': openRawSocket,
   duplex: openDuplex,
   tuntap2: (spec, context) => openTuntap2(spec, context),

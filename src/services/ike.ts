@@ -37,6 +37,7 @@ export class IkeService implements IkeTransport {
     this.ike = new Ike(stack.ctx, stack.ipsec, this, this.ports);
     if (options.events !== undefined) this.ike.events = options.events;
     this.ike.localFor = (remote) => this.localFor(remote);
+    stack.ipsec.driver = this;
   }
 
   private open(port: number, address: Address | null): UdpSocket {
@@ -81,6 +82,8 @@ export class IkeService implements IkeTransport {
   }
 
   close(): void {
+    if (this.stack.ipsec.driver !== this) return;
+    this.stack.ipsec.driver = null;
     this.ike.close();
     for (const socket of this.sockets.values()) socket.close();
     this.sockets.clear();

@@ -13,6 +13,7 @@ import type { Flow } from '../ip/path.js';
 import type { IcmpError } from '../ip/service.js';
 import type { Demux } from '../link/link.js';
 import { keyMaterial, transformSpec } from './algorithms.js';
+import type { Ike } from './ike/ike.js';
 import { Inbound } from './inbound.js';
 import { Outbound } from './outbound.js';
 import { REPLAY_WINDOW_MAX } from './replay.js';
@@ -45,6 +46,8 @@ export class Ipsec {
   onAcquire: ((policy: Policy, flow: FlowKey) => void) | null = null;
   /** A peer behind a NAT has got a new address or port, by an authentic packet (RFC 7296 §2.23). IKE listens here. */
   onMoved: ((sa: Sa, packet: Packet) => void) | null = null;
+  /** IKE, where it runs. */
+  driver: { readonly ike: Ike; close(): void } | null = null;
   private readonly ctx: Context;
   private readonly ip: IpLayer;
   private readonly outboundSas = new Map<number, Sa[]>();
@@ -295,6 +298,7 @@ export class Ipsec {
 
   /** Ends all: keys are zeroed. */
   close(): void {
+    this.driver?.close();
     this.inbound.purge();
     this.outbound.purge();
     for (const sa of this.sas()) this.removeSa(sa);

@@ -131,6 +131,11 @@ export class Ike {
     return sa;
   }
 
+  /** A connection by its name. */
+  connection(name: string): Connection | undefined {
+    return this.connections.find((c) => c.name === name);
+  }
+
   /** All IKE SAs. */
   list(): IkeSa[] {
     return [...this.table.values()];
