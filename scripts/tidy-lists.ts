@@ -27,6 +27,8 @@ export const entryPoints: readonly string[] = [
   'bench/micro/wire.ts',
   'bench/packet/forward.ts',
   'bench/packet/memory.ts',
+  'bench/packet/esp.ts',
+  'bench/micro/ipsec.ts',
   'bench/wire/device.ts',
   'bench/wire/tcp.ts',
   'scripts/conformance.ts',

@@ -1,7 +1,8 @@
 import { type Address, formatAddress, parseAddress } from '../base/address.js';
 import { NetError } from '../base/errors.js';
 import type { Interface } from '../net/interface.js';
-import { type Neighbor, type NeighborTable, neighborStateNames } from '../net/link/neighbor.js';
+import { type Neighbor, neighborStateNames } from '../net/link/neighbor.js';
+import type { NeighborTable } from '../net/link/neighbor-table.js';
 import type { Stack } from '../net/stack.js';
 import { formatMac, parseMac } from '../wire/ethernet.js';
 import { interfaceNamed } from './link.js';

@@ -9,7 +9,7 @@ import { type Device, Offload } from '../hyper/hypercalls.js';
 import { finishChecksum, segmentLength, segments, writeSegment } from '../wire/segment.js';
 import type { Context } from './context.js';
 import type { FrameTap } from './link/link.js';
-import type { NeighborTable } from './link/neighbor.js';
+import type { NeighborTable } from './link/neighbor-table.js';
 import type { StackedDevice } from './stacked/stacked-device.js';
 
 /** Frames queued before a flush happens by itself: bounds what a long ingress phase pins. */
