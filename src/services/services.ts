@@ -1,6 +1,7 @@
 import { NetError } from '../base/errors.js';
 import type { Stack } from '../net/stack.js';
 import { Dhcp6Clients } from './dhcpv6/clients.js';
+import { type FpmSpec, fpm } from './fpm.js';
 import { type HttpSpec, statusServer } from './http-status.js';
 import { chargen, discard, echo, type Running, type SmallServiceSpec } from './small.js';
 
@@ -10,6 +11,7 @@ export interface ServiceSpecs {
   readonly discard?: boolean | SmallServiceSpec;
   readonly chargen?: boolean | SmallServiceSpec;
   readonly http?: boolean | HttpSpec;
+  readonly fpm?: boolean | FpmSpec;
 }
 
 export type ServiceName = keyof ServiceSpecs;
@@ -17,7 +19,7 @@ export type ServiceName = keyof ServiceSpecs;
 type Starter<K extends ServiceName> = (core: Stack, spec: Exclude<ServiceSpecs[K], boolean | undefined>) => Running;
 
 /** One line for each service. */
-const starters: { readonly [K in ServiceName]-?: Starter<K> } = { echo, discard, chargen, http: statusServer };
+const starters: { readonly [K in ServiceName]-?: Starter<K> } = { echo, discard, chargen, http: statusServer, fpm };
 
 /** The services of one stack. Off unless started. */
 export class Services {

@@ -14,9 +14,11 @@ const CONNECTIONS_MAX = 256;
 export class TcpService {
   private readonly listeners: TcpSocket[] = [];
   private readonly connections = new Set<TcpSocket>();
+  private readonly over: (serve: Serve) => void;
 
-  /** `indices`: interfaces to listen on, empty for all. Throws NetError EADDRINUSE. `serve` is made anew for each connection. */
-  constructor(core: Stack, port: number, indices: readonly number[], serve: () => Serve) {
+  /** `indices`: interfaces to listen on, empty for all. Throws NetError EADDRINUSE. `serve` is made anew for each connection, `over` told of its end. */
+  constructor(core: Stack, port: number, indices: readonly number[], serve: () => Serve, over: (serve: Serve) => void = () => {}) {
+    this.over = over;
     for (const index of indices.length === 0 ? [0] : indices) {
       const listener = core.tcp.openSocket(anyFamily(core));
       this.listeners.push(listener);
@@ -52,6 +54,7 @@ export class TcpService {
       if ((ready & Ready.Error) === 0 && serve(socket, ready)) return;
       this.connections.delete(socket);
       socket.close();
+      this.over(serve);
     };
     socket.onReady();
   }

@@ -19,6 +19,7 @@ export * as ndOptions from './nd-options.js';
 export * as pcap from './pcap.js';
 export * as pcapng from './pcapng.js';
 export { Protocol, protocolName } from './protocol.js';
+export * as rtnetlink from './rtnetlink.js';
 export * as segment from './segment.js';
 export * as tcp from './tcp.js';
 export * as tcpOptions from './tcp-options.js';

@@ -22,6 +22,8 @@ export interface Hop {
   readonly mtu: number;
   /** Who put it there. */
   readonly protocol: 'kernel' | 'static' | 'dhcp' | 'ra' | 'redirect' | 'zebra';
+  /** Number of the set of hops it belongs to, which is changed as one; left out for none. */
+  readonly tag?: number;
 }
 
 /** One route. */

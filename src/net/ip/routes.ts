@@ -2,23 +2,13 @@
 import { Address, MAPPED, maskAddress, mixAddress } from '../../base/address.js';
 import type { Explanation } from './explain.js';
 import { Fib } from './fib.js';
+import { type Group, HopGroups } from './hop-groups.js';
 import type { Flow } from './path.js';
 import { type Hop, MAIN_TABLE, type Route, type Rule, ruleMatches } from './route.js';
 
 /** Interface state as routes need it. */
 export interface Links {
   running(index: number): boolean;
-}
-
-/** The next hops of one prefix, least metric first. Shared by all prefixes that lead the same ways. */
-class Group {
-  readonly id: number;
-  readonly hops: readonly Hop[];
-
-  constructor(id: number, hops: readonly Hop[]) {
-    this.id = id;
-    this.hops = hops;
-  }
 }
 
 /** One table of one VRF. */
@@ -46,10 +36,7 @@ export class Routes {
   private readonly links: Links;
   private readonly topBits: 16 | 24;
   private readonly tables: Table[] = [];
-  private readonly groups: (Group | null)[] = [null];
-  private readonly groupByKey = new Map<string, Group>();
-  private readonly hopKeys = new Map<Hop, string>();
-  private readonly hopByKey = new Map<string, Hop>();
+  private readonly groups = new HopGroups();
   /** Some rule looks at ports. */
   byPorts = false;
   private rules: Rule[] = [];
@@ -69,23 +56,48 @@ export class Routes {
   add(route: Route): boolean {
     const fib = this.fib(route, true) as Fib;
     const p = canonical(route);
-    const hop = this.intern(route);
-    const old = this.groups[fib.get(p.w0, p.w1, p.w2, p.w3, route.length)] ?? null;
-    if (old?.hops.includes(hop)) return false;
-    const hops = old === null ? [hop] : [...old.hops, hop].sort((a, b) => a.metric - b.metric);
-    fib.set(p.w0, p.w1, p.w2, p.w3, route.length, this.group(hops).id);
-    this.invalidate();
+    const hop = this.groups.intern(route);
+    const old = this.groups.at(fib.get(p.w0, p.w1, p.w2, p.w3, route.length))?.hops ?? [];
+    if (old.includes(hop)) return false;
+    this.assign(fib, p, route.length, [...old, hop]);
     return true;
   }
 
   /** Puts a route in place of all others of its prefix and metric. */
   replace(route: Route): void {
-    const fib = this.fib(route, true) as Fib;
-    const p = canonical(route);
-    const hop = this.intern(route);
-    const old = this.groups[fib.get(p.w0, p.w1, p.w2, p.w3, route.length)]?.hops ?? [];
-    const hops = [...old.filter((h) => h.metric !== route.metric), hop].sort((a, b) => a.metric - b.metric);
-    fib.set(p.w0, p.w1, p.w2, p.w3, route.length, this.group(hops).id);
+    this.put(route, [route], (hop) => hop.metric === route.metric);
+  }
+
+  /** Puts `hops` in the place of those of the prefix that are `ours`. Who gives the same objects for many prefixes pays for their keys once. */
+  put(at: Pick<Route, 'family' | 'prefix' | 'length' | 'table' | 'vrf'>, hops: readonly Hop[], ours: (hop: Hop) => boolean): void {
+    const fib = this.fib(at, true) as Fib;
+    const p = canonical(at);
+    const old = this.groups.at(fib.get(p.w0, p.w1, p.w2, p.w3, at.length))?.hops ?? [];
+    const fresh = hops.map((hop) => this.groups.intern(hop));
+    this.assign(fib, p, at.length, old.length === 0 ? fresh : [...old.filter((hop) => !ours(hop) && !fresh.includes(hop)), ...fresh]);
+  }
+
+  /** Has the prefix a hop that matches? */
+  has(at: Pick<Route, 'family' | 'prefix' | 'length' | 'table' | 'vrf'>, match: (hop: Hop) => boolean): boolean {
+    const fib = this.fib(at, false);
+    if (fib === null) return false;
+    const p = canonical(at);
+    return this.groups.at(fib.get(p.w0, p.w1, p.w2, p.w3, at.length))?.hops.some(match) ?? false;
+  }
+
+  /** All hops of a tag become others at once, whatever prefixes lead there. Says whether there were some. */
+  exchange(tag: number, hops: readonly Hop[]): boolean {
+    const changed = this.groups.exchange(tag, hops) > 0;
+    if (changed) this.invalidate();
+    return changed;
+  }
+
+  /** Sets the hops of a prefix; none removes it. */
+  private assign(fib: Fib, p: Address, length: number, hops: readonly Hop[]): void {
+    const old = this.groups.at(fib.get(p.w0, p.w1, p.w2, p.w3, length));
+    const sorted = hops.length > 1 ? [...hops].sort((a, b) => a.metric - b.metric) : hops;
+    fib.set(p.w0, p.w1, p.w2, p.w3, length, sorted.length === 0 ? 0 : this.groups.take(sorted).id);
+    if (old !== null) this.groups.leave(old);
     this.invalidate();
   }
 
@@ -94,24 +106,41 @@ export class Routes {
     const fib = this.fib(at, false);
     if (fib === null) return 0;
     const p = canonical(at);
-    return this.filter(fib, p.w0, p.w1, p.w2, p.w3, at.length, (hop) => !match(hop));
+    return this.filter(fib, p, at.length, (hop) => !match(hop));
   }
 
   /** Removes those that match; says how many. Looks at every route. */
   remove(match: (route: Route) => boolean): number {
     let removed = 0;
-    for (const route of this.list()) if (match(route)) removed += this.delete(route, (hop) => hop === this.intern(route));
+    for (const route of this.list()) if (match(route)) removed += this.delete(route, (hop) => hop === this.groups.intern(route));
     return removed;
   }
 
-  private filter(fib: Fib, w0: number, w1: number, w2: number, w3: number, length: number, stays: (hop: Hop) => boolean): number {
-    const old = this.groups[fib.get(w0, w1, w2, w3, length)] ?? null;
+  /** Removes every route whose hop matches; says how many. Makes no object for each, so a full table goes in one step. */
+  removeHops(match: (hop: Hop) => boolean): number {
+    let removed = 0;
+    for (const table of this.tables) {
+      for (const fib of [table.v4, table.v6]) {
+        const found: number[] = [];
+        fib.forEach((w0, w1, w2, w3, length, value) => {
+          if ((this.groups.at(value) as Group).hops.some(match)) found.push(w0, w1, w2, w3, length);
+        });
+        for (let i = 0; i < found.length; i += 5) {
+          const [w0, w1, w2, w3, length] = found.slice(i, i + 5) as [number, number, number, number, number];
+          removed += this.filter(fib, new Address(w0, w1, w2, w3), length, (hop) => !match(hop));
+        }
+      }
+    }
+    return removed;
+  }
+
+  private filter(fib: Fib, p: Address, length: number, stays: (hop: Hop) => boolean): number {
+    const old = this.groups.at(fib.get(p.w0, p.w1, p.w2, p.w3, length));
     if (old === null) return 0;
     const hops = old.hops.filter(stays);
-    if (hops.length === old.hops.length) return 0;
-    fib.set(w0, w1, w2, w3, length, hops.length === 0 ? 0 : this.group(hops).id);
-    this.invalidate();
-    return old.hops.length - hops.length;
+    const removed = old.hops.length - hops.length;
+    if (removed > 0) this.assign(fib, p, length, hops);
+    return removed;
   }
 
   /** All routes, longest prefix first. Allocates one object each. */
@@ -125,7 +154,7 @@ export class Routes {
   }
 
   private expand(all: Route[], table: Table, family: 4 | 6, prefix: Address, length: number, value: number): void {
-    for (const hop of (this.groups[value] as Group).hops) all.push({ ...hop, family, prefix, length, table: table.number, vrf: table.vrf });
+    for (const hop of (this.groups.at(value) as Group).hops) all.push({ ...hop, family, prefix, length, table: table.number, vrf: table.vrf });
   }
 
   /** Routes and octets of the tables. */
@@ -179,8 +208,8 @@ export class Routes {
     const fib = four ? table.v4 : table.v6;
     const { w0, w1, w2, w3 } = four ? new Address(flow.destination.w3) : flow.destination;
     for (let found = fib.shorter(w0, w1, w2, w3, 129); found.value !== 0; found = fib.shorter(w0, w1, w2, w3, found.length)) {
-      const { hops } = this.groups[found.value] as Group;
-      const hop = this.pick(this.groups[found.value] as Group, flow);
+      const { hops } = this.groups.at(found.value) as Group;
+      const hop = this.pick(this.groups.at(found.value) as Group, flow);
       if (hop === null) continue;
       const ways = hops.filter((other) => other.metric === hop.metric && this.usable(other, flow)).length;
       return { rule, table: number, prefix: maskAddress(flow.destination, found.length + (four ? 96 : 0)), length: found.length, hop, ways };
@@ -199,12 +228,12 @@ export class Routes {
   private choose(fib: Fib, w0: number, w1: number, w2: number, w3: number, flow: Flow): Hop | null {
     const value = fib.lookup(w0, w1, w2, w3);
     if (value === 0) return null;
-    const hop = this.pick(this.groups[value] as Group, flow);
+    const hop = this.pick(this.groups.at(value) as Group, flow);
     if (hop !== null) return hop;
     // The longest match leads nowhere now: a shorter one may.
     let found = fib.shorter(w0, w1, w2, w3, 129);
     while (found.value !== 0) {
-      const other = this.pick(this.groups[found.value] as Group, flow);
+      const other = this.pick(this.groups.at(found.value) as Group, flow);
       if (other !== null) return other;
       found = fib.shorter(w0, w1, w2, w3, found.length);
     }
@@ -277,30 +306,6 @@ export class Routes {
       this.tables.push(table);
     }
     return at.family === 4 ? table.v4 : table.v6;
-  }
-
-  /** One object for equal hops. Who adds many routes with the same object pays for its key once. */
-  private intern(hop: Hop): Hop {
-    const { type, index, gateway, source, metric, mtu, protocol } = hop;
-    const key = `${type} ${index} ${gateway ?? '-'} ${source ?? '-'} ${metric} ${mtu} ${protocol}`;
-    let kept = this.hopByKey.get(key);
-    if (kept === undefined) {
-      kept = { type, index, gateway: gateway?.clone() ?? null, source: source?.clone() ?? null, metric, mtu, protocol };
-      this.hopByKey.set(key, kept);
-      this.hopKeys.set(kept, `${this.hopByKey.size}`);
-    }
-    return kept;
-  }
-
-  private group(hops: readonly Hop[]): Group {
-    const key = hops.length === 1 ? (this.hopKeys.get(hops[0] as Hop) as string) : hops.map((h) => this.hopKeys.get(h)).join(',');
-    let group = this.groupByKey.get(key);
-    if (group === undefined) {
-      group = new Group(this.groups.length, hops);
-      this.groups.push(group);
-      this.groupByKey.set(key, group);
-    }
-    return group;
   }
 }
 
