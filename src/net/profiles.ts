@@ -45,7 +45,6 @@ export const profiles = {
     'anystack.ingress_batch': 16,
     'net.ipv4.tcp_notsent_lowat': 16_384,
     'net.ipv4.tcp_slow_start_after_idle': 0,
-    'net.ipv4.tcp_autocorking': 0,
   },
   // Long fat paths: 1 Gbit/s at 250 ms needs 31 MB in flight.
   throughput: {

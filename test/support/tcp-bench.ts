@@ -17,6 +17,7 @@ import * as wire from '#src/wire/tcp.js';
 import { parseOptions, putOptions, putSynOptions, TcpOptions } from '#src/wire/tcp-options.js';
 import { pseudoSum } from '#src/wire/transport-checksum.js';
 import { addresses, FakeIp } from './tcp-fake-ip.js';
+import { flagBits, letters, normal } from './tcp-flags.js';
 
 /** A segment of a test: what is not given has its default when sent, and is not looked at when expected. Numbers count from each side's ISN as 0. */
 export interface TestSegment {
@@ -389,16 +390,3 @@ export class TcpBench {
     return blocks;
   }
 }
-
-function flagBits(text: string): number {
-  let bits = 0;
-  for (const letter of text) {
-    const bit = { S: 2, F: 1, R: 4, P: 8, A: 16, '.': 16, U: 32, E: 64, W: 128 }[letter];
-    assert.ok(bit !== undefined, `flag ${letter}`);
-    bits |= bit;
-  }
-  return bits;
-}
-
-const letters = (bits: number): string => wire.formatFlags(bits).replace('.', 'A').replace('none', '');
-const normal = (flags: string): string => [...flags].sort().join('');

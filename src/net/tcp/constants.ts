@@ -1,4 +1,4 @@
-import { type Micros, millis, minutes, seconds } from '../../base/time.js';
+import { type Micros, millis, seconds } from '../../base/time.js';
 
 /** Least retransmission timeout. RFC 6298 §2.4 asks for 1 s; Linux uses 200 ms and so do we: LAN gateways stall otherwise. Default of net.ipv4.tcp_rto_min_us. */
 export const RTO_MIN: Micros = millis(200);
@@ -8,17 +8,12 @@ export const RTO_MAX: Micros = seconds(120);
 export const RTO_INITIAL: Micros = seconds(1);
 /** And after the SYN was retransmitted: RFC 6298 §5.7. */
 export const RTO_AFTER_SYN_LOSS: Micros = seconds(3);
-/** G of RFC 6298 §2: the timer wheel may be a millisecond late. */
-export const CLOCK_GRANULARITY: Micros = millis(1);
-
 /** MSS assumed of a peer that names none. RFC 9293 §3.7.1 MUST-15. */
 export const MSS_DEFAULT_V4 = 536;
 export const MSS_DEFAULT_V6 = 1_220;
 /** Least payload per segment: a peer that asks for less makes us burn packets (Linux's TCP_MIN_SND_MSS less its options). */
 export const MSS_MIN = 36;
 
-/** Delayed ACKs wait at most this long; RFC 9293 MUST-40 asks for less than 500 ms, Linux begins with 40 ms. */
-export const DELAYED_ACK: Micros = millis(40);
 export const DELAYED_ACK_MAX: Micros = millis(200);
 /** Segments at the start of a connection that are acknowledged at once, so that slow start is not held up. Linux's TCP_MAX_QUICKACKS. */
 export const QUICK_ACKS = 16;
@@ -29,23 +24,11 @@ export const SEGMENT_MAX = 65_000;
 /** Ranges of one receive buffer beyond RCV.NXT. More gaps than that and the newest octets are dropped (TcpReceiveMemory). */
 export const RANGES_MAX = 512;
 
-/** Time in TIME-WAIT: 2 MSL (RFC 9293 §3.4.2) with an MSL of 30 s as Linux and the BSDs have it. */
-export const TIME_WAIT: Micros = seconds(60);
-
 /** A timestamp older than this says nothing any more: the peer's clock may have gone round. RFC 7323 §5.5. */
 export const PAWS_AGE: Micros = 24 * 24 * 3_600 * seconds(1);
 
-/** Zero-window probes and retransmissions stop backing off here. */
-export const PERSIST_MAX: Micros = seconds(120);
-
 /** A SYN-ACK or SYN waits this long before it is sent again, doubling. Same as RTO_INITIAL. */
 export const SYN_TIMEOUT: Micros = seconds(1);
-
-/** A connection whose application is gone and that has nothing to send resets after this when it hears nothing in FIN-WAIT-2. */
-export const FIN_WAIT_2_MAX: Micros = minutes(2);
-
-/** Challenge ACKs and ACKs for invalid segments of one connection are at least so far apart. Linux's tcp_invalid_ratelimit. */
-export const INVALID_ACK_SPACING: Micros = millis(500);
 
 /** Duplicate ACKs that mean loss. RFC 5681 §3.2. */
 export const DUP_THRESHOLD = 3;

@@ -213,8 +213,8 @@ function sendFirst(tcb: Tcb, flight: Flight, length: number, mss: number): boole
   stampRate(flight, sent, (seq - snd.una) | 0, now32);
   sent.appLimited = flight.appLimitedUntil > 0;
   if (flight.state === CaState.Recovery || flight.state === CaState.Cwr) flight.prrOut += length;
-  // Data is an answer: ACKs will find company again.
-  if (data > 0) tcb.rcv.quick = 0;
+  // Data that answers data: ACKs will find company again. A request that comes first is not, and slow start of what it asks for waits for ACKs.
+  if (data > 0 && tcb.rcv.nxt !== ((tcb.rcv.irs + 1) | 0)) tcb.rcv.quick = 0;
   countsOf(tcb).sentAt = tcb.tcp.ctx.now;
   paid(tcb, flight, length);
   armSent(tcb, flight);

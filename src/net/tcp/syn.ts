@@ -7,7 +7,7 @@ import { putPackedSynOptions } from '../../wire/tcp-syn-packed.js';
 import { pseudoSum } from '../../wire/transport-checksum.js';
 import { Counter } from '../counters.js';
 import type { Path } from '../ip/path.js';
-import { MSS_DEFAULT_V4, MSS_DEFAULT_V6, MSS_MIN, QUICK_ACKS } from './constants.js';
+import { MSS_DEFAULT_V4, MSS_DEFAULT_V6, MSS_MIN, QUICK_ACKS, RTO_AFTER_SYN_LOSS } from './constants.js';
 import { offerFastOpen } from './fast-open.js';
 import { armKeepAlive } from './keep-alive.js';
 import { timeoutOf } from './rtt.js';
@@ -148,6 +148,7 @@ export function opened(tcb: Tcb, seg: Segment): void {
   snd.small = snd.una;
   // A SYN that had to be sent again speaks of congestion (RFC 5681 §3.1, RFC 6298 §5.7).
   snd.cwnd = tcb.retries > 0 ? snd.mss : tcp.initialWindow(tcb);
+  if (tcb.retries > 0 && tcb.rtt.srtt === 0) tcb.rtt.rto = RTO_AFTER_SYN_LOSS;
   rcv.quick = Math.min(QUICK_ACKS, tcp.ctx.sysctl.v['anystack.tcp_quick_acks']);
   tcb.retries = 0;
   tcb.stuckSince = 0;

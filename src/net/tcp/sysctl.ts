@@ -93,7 +93,6 @@ export const tcpSysctls = {
     help: 'Find black holes by losing segments: 0 off, 1 after timeouts.',
     source: 'RFC 4821 §7.7; Linux has 0',
   }),
-  'net.ipv4.tcp_autocorking': flag(1, { help: 'Gather small writes of one turn into one segment.', source: LINUX }),
   'net.ipv4.tcp_rto_min_us': int(RTO_MIN, 'µs', 1, 1_000_000, {
     help: 'Least retransmission timeout beyond the smoothed round trip.',
     source: 'RFC 6298 §2.4, Linux',
