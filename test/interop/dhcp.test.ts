@@ -32,7 +32,12 @@ describe('DHCP with dnsmasq', function () {
     linux.start(
       'dnsmasq',
       ...['--keep-in-foreground', '--conf-file=/dev/null', '--no-resolv', '--no-hosts', '--user=root', '--interface=tapdhcp', '--bind-interfaces'],
-      ...['--dhcp-range=10.64.0.100,10.64.0.150,2m', '--dhcp-option=option:router,10.64.0.1', '--dhcp-option=option:mtu,1400'],
+      ...[
+        '--dhcp-range=10.64.0.100,10.64.0.150,2m',
+
+        '--dhcp-option=option:router,10.64.0.1',
+        '--dhcp-option=option:mtu,1400',
+      ],
       ...['--dhcp-option=option:dns-server,10.64.0.1', '--domain=interop.test', '--dhcp-option=option:domain-search,interop.test,example.test'],
       ...['--dhcp-option=option:classless-static-route,10.99.0.0/16,10.64.0.7,0.0.0.0/0,10.64.0.1', '--host-record=gw.interop.test,10.64.0.1'],
       ...['--log-dhcp', `--log-facility=${log}`, `--dhcp-leasefile=${join(folder, 'leases')}`, `--pid-file=${join(folder, 'pid')}`],
@@ -125,6 +130,8 @@ describe('DHCP with udhcpc and dhclient', function () {
       stack.dhcp.show().servers[0]?.leases.map((l) => l.hostname),
       ['client-of-busybox'],
     );
+    udhcpc.kill('SIGUSR1');
+    await until('renewed', () => /^renew ip=10\.65\.0\.100 /m.test(said()));
     udhcpc.kill('SIGUSR2');
     await until('released', () => stack.dhcp.show().servers[0]?.leases.length === 0);
     udhcpc.kill();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type AnyStack, createStack } from '#src/index.js';
 import { makeNetns, type Netns } from '../support/netns.js';
 import { needs } from '../support/requirements.js';
@@ -41,7 +41,7 @@ describe('DNS with dnsmasq and dig', function () {
     for (let i = 0; i < 50; i++) {
       const found = await stack.dns.promises.resolve4('gw.interop.test').catch(() => null);
       if (found !== null) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((done) => setTimeout(done, 100));
     }
   });
 
@@ -97,6 +97,38 @@ describe('DNS with dnsmasq and dig', function () {
     stream.end();
     await once(stream, 'close');
     assert.equal(await problems(file), '');
+  });
+
+  it('an unmodified program asks by node:dns, and by names it dials', async () => {
+    const program = `
+import dns from 'node:dns';
+import { once } from 'node:events';
+import net from 'node:net';
+console.log(await dns.promises.resolve4('gw.interop.test'), await dns.promises.lookup('gw.interop.test', 4));
+dns.resolveMx('interop.test', (error, found) => console.log(error, found));
+const resolver = new dns.Resolver();
+resolver.setServers(['10.63.0.1']);
+resolver.resolve6('gw.interop.test', (error, found) => console.log(error, found));
+console.log((await once(net.connect(53, 'gw.interop.test'), 'connect')).length);
+await dns.promises.resolve4('none.interop.test').catch((error) => console.log(error.message));
+process.exit();`;
+    writeFileSync(join(folder, 'app.mjs'), program);
+    const device = { type: 'tap', name: 'tapapp', hostAddress: '10.63.1.1/24' };
+    const config = {
+      interfaces: { eth0: { device, addresses: ['10.63.1.2/24'] } },
+      routes: [{ to: 'default', via: '10.63.1.1' }],
+      dns: { servers: ['10.63.0.1'] },
+    };
+    writeFileSync(join(folder, 'app.json'), JSON.stringify(config));
+    const main = resolve('dist/cli/main.js');
+    const said = await linux.exec(process.execPath, main, 'run', join(folder, 'app.json'), '--', process.execPath, join(folder, 'app.mjs'));
+    for (const line of [
+      "[ '10.63.0.1' ] { address: '10.63.0.1', family: 4 }",
+      "null [ { exchange: 'mail.interop.test', priority: 10 } ]",
+      "null [ 'fd63::1' ]",
+      'queryA ENOTFOUND none.interop.test',
+    ])
+      assert.ok(said.includes(line), `${line}: ${said}`);
   });
 
   it('a forged answer from another address changes nothing for a client of the forwarder', async () => {

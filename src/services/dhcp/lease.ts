@@ -5,8 +5,8 @@ import { readName } from '../../wire/dns-name.js';
 
 /** Seconds that stand for ever. RFC 2131 §3.3. */
 export const INFINITE = 0xffff_ffff;
-/** Shorter leases are taken for so long all the same: a server must not keep us busy. */
-const LEASE_MIN = 30;
+/** Shorter leases are none: a server must not keep us busy. */
+const LEASE_MIN = 10;
 /** Addresses or routes taken of one option. */
 const LIST_MAX = 32;
 /** Less is no MTU for a host that does path MTU discovery (RFC 1191 §3 has 576 as every host's). */
@@ -38,8 +38,8 @@ export function leaseOf(message: DhcpMessage, server: number | null = null): Lea
   const { options, yiaddr } = message;
   const time = uint32(options.get(Option.LeaseTime));
   const from = word(options.get(Option.ServerId)) ?? server;
-  if (time === null || from === null || !usable(yiaddr)) return null;
-  const expire = time === INFINITE ? Number.POSITIVE_INFINITY : seconds(Math.max(LEASE_MIN, time));
+  if (time === null || time < LEASE_MIN || from === null || !usable(yiaddr)) return null;
+  const expire = time === INFINITE ? Number.POSITIVE_INFINITY : seconds(time);
   const [renew, rebind] = times(expire, uint32(options.get(Option.RenewalTime)), uint32(options.get(Option.RebindingTime)));
   return {
     address: v4(yiaddr),
