@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { type DropName, drops } from '#src/base/drops.js';
+import { sysctls } from '#src/net/sysctl.js';
+import { documents } from '../scripts/docs.js';
+
+describe('documents made of the source', () => {
+  for (const [path, text] of Object.entries(documents)) {
+    it(`${path} says what the source says (npm run docs)`, () => assert.equal(readFileSync(path, 'utf8'), text()));
+  }
+
+  it('nothing is left out', () => {
+    const of = (path: string): string => documents[path]?.() ?? '';
+    for (const name of Object.keys(drops) as DropName[]) assert.ok(of('docs/drops.md').includes(`\`${name}\``), name);
+    for (const name of Object.keys(sysctls)) assert.ok(of('docs/sysctl.md').includes(`\`${name}\``), name);
+  });
+});
