@@ -144,7 +144,7 @@ export class FpmSession {
     if (nexthop === undefined) return [];
     let hops = nexthop.hops.get(m.metric);
     if (hops === undefined) {
-      hops = this.expand(nexthop, m.metric, m.id);
+      hops = this.expand(nexthop, m.metric, m.id).map((h) => this.core.ip.routes.intern(h));
       nexthop.hops.set(m.metric, hops);
     }
     return hops;

@@ -77,6 +77,11 @@ export class Routes {
     this.assign(fib, p, at.length, old.length === 0 ? fresh : [...old.filter((hop) => !ours(hop) && !fresh.includes(hop)), ...fresh]);
   }
 
+  /** The object the tables have for a hop: `put` knows it again without looking at it. */
+  intern(hop: Hop): Hop {
+    return this.groups.intern(hop);
+  }
+
   /** Has the prefix a hop that matches? */
   has(at: Pick<Route, 'family' | 'prefix' | 'length' | 'table' | 'vrf'>, match: (hop: Hop) => boolean): boolean {
     const fib = this.fib(at, false);
