@@ -8,7 +8,7 @@ import { Bench, type Ended, ended } from '../support/command.js';
 import { until } from '../support/pair.js';
 import { needs } from '../support/requirements.js';
 
-const LABELS = ['stack started', 'ping', 'status page', 'bulk in', 'bulk out', '2 % loss', 'tunable, live', 'capture'];
+const LABELS = ['stack started', 'ping', 'status page', 'IPv6', 'bulk in', 'bulk out', '2 % loss', 'tunable, live', 'capture'];
 
 /** What a demo says, and what its commands answer, from its start until Ctrl-C. */
 async function demo(bench: Bench, ...options: string[]): Promise<{ text: string; answers: Map<string, Ended>; exec: Ended; end: Ended }> {

@@ -28,13 +28,14 @@ export class KernelPeer implements Peer {
       return { rtt: Number(rtt), ttl: Number(/ttl=(\d+)/.exec(out)?.[1] ?? 0), sent: Number(counts[1]), received: Number(counts[2]) };
     }
     // No ping here: the stack asks, the kernel answers.
-    const { transmitted, received, avg } = await ping(this.stack.core, this.kernelAddress, { count: 10, interval: 50 }).done;
+    const asked = address.includes(':') ? address.replace(/2$/, '1') : this.kernelAddress;
+    const { transmitted, received, avg } = await ping(this.stack.core, asked, { count: 10, interval: 50 }).done;
     return { rtt: avg, ttl: 0, sent: transmitted, received };
   }
 
   async fetch(address: string, path: string): ReturnType<Peer['fetch']> {
     const url = `http://${address}${path}`;
-    const { code, out } = await run('curl', ['-s', '-o', '/dev/null', '-m', '3', '-w', '%{http_code} %{size_download} %{time_total}', url]);
+    const { code, out } = await run('curl', ['-g', '-s', '-o', '/dev/null', '-m', '3', '-w', '%{http_code} %{size_download} %{time_total}', url]);
     const [status = 0, octets = 0, seconds = 0] = out.split(' ').map(Number);
     return code === 0 ? { by: 'curl', status, octets, ms: seconds * 1_000 } : get(url);
   }

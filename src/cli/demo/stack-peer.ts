@@ -30,7 +30,11 @@ export class StackPeer implements Peer {
         response.on('end', () => resolve({ by: "the second stack's http", status: response.statusCode ?? 0, octets, ms: performance.now() - from }));
       };
       this.stack.http
-        .get(`http://${address}${path}`, { agent: false, createConnection: () => this.stack.net.connect({ host: address, port: 80 }) }, answered)
+        .get(
+          `http://${address}${path}`,
+          { agent: false, createConnection: () => this.stack.net.connect({ host: address.replace(/[[\]]/g, ''), port: 80 }) },
+          answered,
+        )
         .on('error', reject);
     });
   }

@@ -45,6 +45,18 @@ function steps(capture: { readonly path: string; frames: number }): Step[] {
       },
     },
     {
+      label: 'IPv6',
+      run: async ({ peer, address6 }) => {
+        if (address6 === null) return { text: 'the kernel has none', ok: true };
+        const { received, sent } = await peer.ping(address6);
+        const { by, status, ms } = await peer.fetch(`[${address6}]`, '/');
+        return {
+          text: `${received} of ${sent} pings answered, status page ${status} by ${by} in ${ms.toFixed(1)} ms`,
+          ok: received > 0 && status === 200,
+        };
+      },
+    },
+    {
       label: 'bulk in',
       run: async ({ peer, address }) => {
         const kernel = await kernelRate();
