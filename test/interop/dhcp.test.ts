@@ -165,3 +165,50 @@ describe('DHCP with udhcpc and dhclient', function () {
     );
   });
 });
+
+describe('DHCP with udhcpd', function () {
+  this.timeout(60_000);
+  let linux: Netns;
+  let stack: AnyStack;
+  const folder = mkdtempSync(join(tmpdir(), 'anystack-udhcpd-'));
+
+  before(async function () {
+    needs(this, 'tap', 'netns', 'tools:busybox');
+    linux = makeNetns('udhcpd');
+    const device = { type: 'tap', name: 'tapudh', netns: linux.path, hostAddress: '10.66.0.1/24' };
+    stack = createStack({ interfaces: { eth0: { device, addresses: ['dhcp'] } } });
+    const lines = [
+      ...[
+        'interface tapudh',
+        'start 10.66.0.100',
+        'end 10.66.0.110',
+        'max_leases 10',
+        'opt subnet 255.255.255.0',
+        'opt router 10.66.0.1',
+        'opt lease 12',
+      ],
+      ...[`lease_file ${join(folder, 'leases')}`, `pidfile ${join(folder, 'pid')}`],
+    ];
+    writeFileSync(join(folder, 'conf'), `${lines.join('\n')}\n`);
+    writeFileSync(join(folder, 'leases'), '');
+    linux.start('busybox', 'udhcpd', '-f', join(folder, 'conf'));
+    await stack.ready;
+  });
+
+  after(async () => {
+    await stack?.close();
+    linux?.remove();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('our client renews by unicast when half of its time is over', async () => {
+    const [before] = stack.dhcp.show().clients;
+    assert.match(before?.address ?? '', /^10\.66\.0\.1\d\d\/24$/);
+    const frames = stack.nstat().counters['UdpOutDatagrams'] as number;
+    await sleep(7_000);
+    const [after] = stack.dhcp.show().clients;
+    assert.deepEqual([after?.state, after?.address], ['bound', before?.address]);
+    assert.ok((after?.expires ?? 0) >= 9, `expires in ${after?.expires} s`);
+    assert.equal((stack.nstat().counters['UdpOutDatagrams'] as number) - frames, 1);
+  });
+});
