@@ -103,7 +103,7 @@ export class AnyStack {
   readonly names: Names;
   /** Leases: those we have, those we gave. */
   readonly dhcp: Dhcp;
-  /** Resolves when every configured interface that is up has carrier and its configured addresses have been probed for; rejects when the stack ends before. */
+  /** Resolves when every configured interface that is up has carrier its configured addresses have been probed for, and 'dhcp' has brought a lease; rejects when the stack ends before. */
   readonly ready: Promise<void>;
   private readonly observers: Observers;
   private readonly recorder: Recorder | null;
