@@ -21,11 +21,7 @@ const gateway = createStack({
   ipsec: {
     secrets,
     connections: {
-      anybody: {
-        localAddr: '192.0.2.1',
-        local: { id: 'gateway.example' },
-        children: { office: { localTs: ['10.2.0.0/24'], remoteTs: ['10.1.0.0/24'] } },
-      },
+      anybody: { local: { id: 'gateway.example' }, children: { office: { localTs: ['10.2.0.0/24'], remoteTs: ['10.1.0.0/24'] } } },
     },
   },
 });
@@ -55,9 +51,8 @@ const application = createStack({
 
 const server = gateway.http.createServer((request, response) => response.end(`hello ${request.socket.remoteAddress}`));
 await new Promise((resolve) => server.listen(80, '10.2.0.1', resolve));
-const text = await new Promise((resolve, reject) => {
-  application.http.get('http://10.2.0.1/', (response) => response.setEncoding('utf8').on('data', resolve)).on('error', reject);
-});
+const response = await new Promise((resolve) => application.http.get('http://10.2.0.1/', resolve));
+const text = String((await response.toArray())[0]);
 console.log(`the office says: ${text}`);
 const [inbound, outbound] = application.core.ipsec.sas();
 console.log(`${outbound.packets} packets went through the tunnel, and ${inbound.packets} came back`);

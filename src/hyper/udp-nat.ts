@@ -14,6 +14,7 @@ import { checkKeys, optional } from './device-spec.js';
 import type { Device, DeviceEvents, DeviceSpec } from './hypercalls.js';
 import { QueuedDevice } from './queued-device.js';
 
+/** What a configuration says of it. */
 export interface UdpNatSpec extends DeviceSpec {
   readonly type: 'udp-nat';
   /** The stack's own address on it: where datagrams for published ports go. */
@@ -33,6 +34,7 @@ const SOCKETS_MAX = 64;
 const HEADERS = ipv4.HEADER_LEN + udp.HEADER_LEN;
 const TTL = 64;
 
+/** Throws ConfigError for addresses that are none. */
 export function openUdpNat(spec: DeviceSpec, context: DeviceContext): UdpNatDevice {
   checkKeys(spec, ['type', 'address', 'mtu', 'publish', 'map', 'loopbackAs']);
   return new UdpNatDevice(spec as UdpNatSpec, optional(spec, 'mtu', 'number') ?? 1_400, context);
@@ -44,6 +46,7 @@ interface Mapping {
   readonly port: number;
 }
 
+/** Loses whatever is not a whole UDP datagram of IPv4. */
 export class UdpNatDevice extends QueuedDevice implements Device {
   readonly carrier = true;
   private readonly mappings = new Map<number, Mapping>();

@@ -19,6 +19,7 @@ export interface IkeServiceOptions {
   readonly ports?: readonly [number, number];
 }
 
+/** One per stack; `stack.ipsec.driver` is it while it runs. */
 export class IkeService implements IkeTransport {
   readonly ike: Ike;
   private readonly stack: Stack;

@@ -51,6 +51,7 @@ export const putAuth = (method: number, data: Uint8Array): Uint8Array => join(Ui
 /** Certificate encodings. RFC 7296 §3.6. */
 export const CertEncoding = { X509: 4 } as const;
 
+/** A Notify payload: RFC 7296 §3.10. */
 export interface Notify {
   readonly protocol: number;
   readonly spi: Uint8Array;

@@ -19,6 +19,7 @@ const PROPOSALS_MAX = 32;
 const TRANSFORMS_MAX = 64;
 const KEY_LENGTH = 0x800e;
 
+/** One transform: RFC 7296 §3.3.2. */
 export interface Transform {
   readonly type: number;
   readonly id: number;
@@ -26,6 +27,7 @@ export interface Transform {
   readonly keyBits: number;
 }
 
+/** One proposal: RFC 7296 §3.3.1. */
 export interface Proposal {
   readonly number: number;
   readonly protocol: number;

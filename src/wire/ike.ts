@@ -197,6 +197,7 @@ export function message(spiI: Uint8Array, spiR: Uint8Array, exchange: number, fl
   return out;
 }
 
+/** A view of exactly these octets. */
 export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** One line for people. */

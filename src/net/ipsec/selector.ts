@@ -24,7 +24,9 @@ export interface Selector {
   readonly remotePorts: readonly [number, number];
 }
 
+/** Any port, and none. */
 export const ANY_PORTS: readonly [number, number] = [0, 65_535];
+/** Only what has no ports to be seen. */
 export const OPAQUE_PORTS: readonly [number, number] = [65_535, 0];
 
 /** The values of one packet, seen from here: `local` is the source of what goes out, the destination of what comes in. */

@@ -25,8 +25,9 @@ import { ChildSa, type ChildTerms } from './child-sa.js';
 import { type Auth, type Connection, readIdentity, sameIdentity } from './connection.js';
 import { acceptChild, agreedChild, type ChildStart, childOffer } from './create-child.js';
 import type { Exchanges } from './exchanges.js';
-import { errorOf, find, type IkeSa, notifies, notifyPart } from './ike-sa.js';
+import type { IkeSa } from './ike-sa.js';
 import { type IkeKeys, prf } from './keys.js';
+import { errorOf, find, notifies, notifyPart } from './notify.js';
 import type { IkeSuite } from './proposal.js';
 import { putSignature, readSignature, schemeFor } from './signature.js';
 

@@ -33,6 +33,7 @@ export interface ChildTerms {
   readonly replaces: ChildSa | null;
 }
 
+/** See the head of the file. */
 export class ChildSa implements SaEvents {
   /** Another one after the IKE SA has been rekeyed. */
   ike: IkeSa;

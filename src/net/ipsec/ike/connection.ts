@@ -28,6 +28,7 @@ export type Auth =
       readonly anchors: readonly Uint8Array[];
     };
 
+/** What one child is to carry, and how. */
 export interface ChildConfig {
   readonly name: string;
   readonly mode: Mode;
@@ -45,6 +46,7 @@ export interface ChildConfig {
   readonly start: 'none' | 'trap' | 'start';
 }
 
+/** One peer, or one kind of peer. */
 export interface Connection {
   readonly name: string;
   /** Null: any of ours. */

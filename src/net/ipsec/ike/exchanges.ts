@@ -7,11 +7,13 @@ import { answerAuth, startAuth } from './auth.js';
 import type { ChildSa } from './child-sa.js';
 import type { ChildConfig } from './connection.js';
 import { sameIdentity } from './connection.js';
-import { answerCreateChild, lower, startChild, startRekeyIke } from './create-child.js';
+import { answerCreateChild, startChild } from './create-child.js';
 import type { Ike } from './ike.js';
-import { type IkeSa, notifyPart } from './ike-sa.js';
+import type { IkeSa } from './ike-sa.js';
 import { answerInformational, startDelete } from './informational.js';
+import { notifyPart } from './notify.js';
 import type { Group } from './proposal.js';
+import { lower, startRekeyIke } from './rekey-ike.js';
 import { startInit } from './sa-init.js';
 
 export class Exchanges {

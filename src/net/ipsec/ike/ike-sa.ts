@@ -7,23 +7,19 @@ import { Drop } from '../../../base/drops.js';
 import { type Micros, seconds } from '../../../base/time.js';
 import { Timer } from '../../../base/timer-wheel.js';
 import { Exchange, Flag, type Header, message, NotifyType, type Part, type Payload, PayloadType, readPayloads } from '../../../wire/ike.js';
-import { type Notify, putDelete, putNotify, readNotify } from '../../../wire/ike-payload.js';
+import { putDelete } from '../../../wire/ike-payload.js';
 import { SaProtocol } from '../../../wire/ike-sa.js';
 import { TimerKind } from '../../timer-kind.js';
-import { KEEPALIVE, NAT_PORT } from '../nat-t.js';
+import { KEEPALIVE } from '../nat-t.js';
 import type { ChildSa } from './child-sa.js';
 import type { Connection, Identity } from './connection.js';
 import type { Ike } from './ike.js';
 import { type IkeKeys, zeroKeys } from './keys.js';
+import { notifyPart } from './notify.js';
 import type { IkeSuite } from './proposal.js';
+import { type Request, Requests } from './requests.js';
 import { type Fragment, Fragments, SecureChannel } from './secure.js';
 
-/** First retransmission; each later one waits twice as long. RFC 7296 §2.4 leaves it to us. */
-const RETRANSMIT: Micros = seconds(1);
-/** Sent this often in all, the peer is dead: 1 + 2 + 4 + 8 + 16 + 32 s. */
-const TRIES = 6;
-/** Requests that wait for their turn; the window is 1 (RFC 7296 §2.3). */
-const QUEUE_MAX = 64;
 /** A responder waits this long for IKE_AUTH. */
 const HALF_OPEN: Micros = seconds(30);
 /** A replaced IKE SA waits this long for the peer's delete. */
@@ -33,24 +29,10 @@ const KEEPALIVE_INTERVAL: Micros = seconds(20);
 /** Octets of one message when fragments are agreed on: IPv6's least MTU less IPv6, UDP and the marker. RFC 7383 §2.5.1. */
 const FRAGMENT_OCTETS = 1_280 - 40 - 8 - 4;
 
+/** RFC 7296 names no states; these are what an IKE SA goes through, from left to right. */
 export type IkeState = 'connecting' | 'established' | 'rekeyed' | 'deleting' | 'dead';
 
-/** A request that waits or is in flight. */
-export interface Request {
-  readonly exchange: number;
-  /** Made when its turn has come; null: no longer wanted. */
-  build(): readonly Part[] | null;
-  /** The answer's payloads; null when there was none: the IKE SA is dead then. */
-  done(payloads: readonly Payload[] | null): void;
-}
-
-interface InFlight {
-  readonly request: Request;
-  readonly id: number;
-  readonly datagrams: readonly Uint8Array[];
-  tries: number;
-}
-
+/** See the head of the file. */
 export class IkeSa {
   readonly ike: Ike;
   connection: Connection;
@@ -97,14 +79,13 @@ export class IkeSa {
   rekeying = false;
   private out: SecureChannel | null = null;
   private in: SecureChannel | null = null;
-  private nextId = 0;
   private expectedId = 0;
-  private flight: InFlight | null = null;
-  private readonly queue: Request[] = [];
+  private readonly requests = new Requests(this);
+  /** The peer's last one, or its first fragment. */
+  private lastRequest: Uint8Array = new Uint8Array();
   private answered: readonly Uint8Array[] = [];
   private readonly fragments = new Fragments();
   private readonly answerFragments = new Fragments();
-  private readonly timer = new Timer(TimerKind.Ike, this);
   private readonly tick = new Timer(TimerKind.Ike, this);
 
   constructor(
@@ -134,6 +115,7 @@ export class IkeSa {
     return this.initiator ? this.spiI : this.spiR;
   }
 
+  /** ESP travels in UDP. */
   get encapsulated(): boolean {
     return this.natLocal || this.natRemote || this.connection.encapsulate;
   }
@@ -168,54 +150,24 @@ export class IkeSa {
 
   /** Sends a request when its turn comes. */
   request(request: Request): void {
-    if (this.state === 'dead' || this.queue.length >= QUEUE_MAX) {
-      request.done(null);
-      return;
-    }
-    this.queue.push(request);
-    this.pump();
+    this.requests.add(request);
   }
 
-  /** Nothing is in flight and nothing waits. */
+  /** Starts over with message number 0. */
+  restart(request: Request): void {
+    this.requests.restart(request);
+  }
+
+  /** None of our requests is in flight or waits. */
   get idle(): boolean {
-    return this.flight === null && this.queue.length === 0;
+    return this.requests.idle;
   }
 
-  private pump(): void {
-    while (this.flight === null && this.queue.length > 0) {
-      const request = this.queue.shift() as Request;
-      const parts = request.build();
-      if (parts === null) continue;
-      const id = this.nextId++;
-      const datagrams = this.seal(request.exchange, this.initiator ? Flag.Initiator : 0, id, parts);
-      this.flight = { request, id, datagrams, tries: 0 };
-      if (request.exchange === Exchange.SaInit) this.initI = datagrams[0] as Uint8Array;
-      this.transmit();
-    }
-  }
-
-  private seal(exchange: number, flags: number, id: number, parts: readonly Part[]): readonly Uint8Array[] {
+  /** The datagrams of a message: one in clear before there are keys. */
+  seal(exchange: number, flags: number, id: number, parts: readonly Part[]): readonly Uint8Array[] {
     if (exchange === Exchange.SaInit || this.out === null) return [message(this.spiI, this.spiR, exchange, flags, id, parts)];
     const head = { spiI: this.spiI, spiR: this.spiR, exchange, flags, id, random: (into: Uint8Array) => this.ike.ctx.hyper.random(into) };
     return this.out.seal(head, parts, this.messageOctets);
-  }
-
-  private transmit(): void {
-    const flight = this.flight as InFlight;
-    const { ctx } = this.ike;
-    ctx.touch();
-    for (const datagram of flight.datagrams) this.ike.send(this, datagram);
-    ctx.wheel.arm(this.timer, ctx.now + RETRANSMIT * 2 ** flight.tries);
-    flight.tries++;
-  }
-
-  /** Starts over with message number 0: a cookie or another group was asked for (RFC 7296 §2.6, §2.7). */
-  restart(request: Request): void {
-    this.ike.ctx.wheel.cancel(this.timer);
-    this.flight = null;
-    this.nextId = 0;
-    this.queue.unshift(request);
-    this.pump();
   }
 
   /** Answers the peer's request under work; the answer is kept for its retransmissions. */
@@ -234,13 +186,16 @@ export class IkeSa {
   receive(header: Header, bytes: Uint8Array, localPort: number, address: Address, port: number): void {
     const response = (header.flags & Flag.Response) !== 0;
     if (response) {
-      if (this.flight === null || header.id !== this.flight.id || header.exchange !== this.flight.request.exchange) {
+      if (!this.requests.awaits(header)) {
         this.ike.drop(Drop.IkeMessageId);
         return;
       }
     } else if (header.id === this.expectedId - 1 && this.answered.length > 0) {
-      // RFC 7296 §2.1: the same answer once more. Of a message in fragments the first stands for all (RFC 7383 §2.6.1).
-      if (this.first(bytes, header)) for (const datagram of this.answered) this.ike.send(this, datagram);
+      // RFC 7296 §2.1: the same answer once more, to the same octets only: a stranger who makes up a number draws none.
+      // Of a message in fragments the first stands for all (RFC 7383 §2.6.1).
+      const known = header.exchange === Exchange.SaInit ? this.initI : this.lastRequest;
+      if (known.length === bytes.length && known.every((octet, i) => octet === bytes[i]))
+        for (const datagram of this.answered) this.ike.send(this, datagram);
       this.ike.drop(Drop.IkeMessageId);
       return;
     } else if (header.id !== this.expectedId || this.busy) {
@@ -283,11 +238,6 @@ export class IkeSa {
     this.ike.enter(this);
   }
 
-  private first(bytes: Uint8Array, header: Header): boolean {
-    if (header.next !== PayloadType.Skf) return true;
-    return bytes.length > 34 && bytes[32] === 0 && bytes[33] === 1;
-  }
-
   private open(header: Header, bytes: Uint8Array, response: boolean): readonly Payload[] | null {
     const outer = readPayloads(bytes, 28, header.next);
     if (typeof outer === 'number') {
@@ -310,6 +260,7 @@ export class IkeSa {
       return null;
     }
     this.heard = this.ike.ctx.now;
+    if (!response && (opened.fragment === null || opened.fragment.number === 1)) this.lastRequest = bytes;
     if (opened.fragment === null) return opened.payloads;
     const whole = (response ? this.answerFragments : this.fragments).add(header.id, opened.fragment as Fragment);
     if (typeof whole !== 'number') return whole;
@@ -326,54 +277,21 @@ export class IkeSa {
       else this.ike.exchanges.requested(this, header.exchange, payloads);
       return;
     }
-    const { request } = this.flight as InFlight;
-    this.ike.ctx.wheel.cancel(this.timer);
-    if (header.exchange === Exchange.SaInit) {
-      // Another answer may still come: nothing here was authentic (RFC 7296 §2.4).
-      this.exchangeInit(request, payloads);
-      return;
-    }
-    this.flight = null;
-    request.done(payloads);
-    if (this.alive) this.pump();
-  }
-
-  private exchangeInit(request: Request, payloads: readonly Payload[]): void {
-    const before = this.flight;
-    this.flight = null;
-    request.done(payloads);
-    if (this.flight === null && this.state === 'connecting' && this.suite === null && !this.accepted) {
-      this.flight = before;
-      const { ctx } = this.ike;
-      ctx.wheel.arm(this.timer, ctx.now + RETRANSMIT);
-      return;
-    }
-    if (this.alive) this.pump();
+    this.requests.answered(payloads, () => this.state !== 'connecting' || this.suite !== null || this.accepted);
   }
 
   /** The answer to our IKE_SA_INIT has been taken and is being worked on. */
   accepted = false;
 
+  /** False when it has given everything back. */
   get alive(): boolean {
     return this.state !== 'dead';
   }
 
   // Time
 
-  /** For the timer wheel. */
-  expire(timer: Timer): void {
-    if (timer === this.timer) this.retransmit();
-    else this.ticked();
-  }
-
-  private retransmit(): void {
-    if (this.flight === null) return;
-    if (this.flight.tries < TRIES) this.transmit();
-    else this.fail(`no answer to ${this.flight.tries} requests`);
-  }
-
-  /** Sign of life, keep-alive, lifetime: whichever is next. */
-  private ticked(): void {
+  /** Sign of life, keep-alive, lifetime: whichever is next. For the timer wheel. */
+  expire(): void {
     const { ctx } = this.ike;
     if (this.state === 'connecting') {
       this.fail('the peer did not go on');
@@ -458,37 +376,14 @@ export class IkeSa {
     if (this.state === 'dead') return;
     this.state = 'dead';
     const { ctx } = this.ike;
-    ctx.wheel.cancel(this.timer);
     ctx.wheel.cancel(this.tick);
     this.out?.close();
     this.in?.close();
     if (this.keys !== null) zeroKeys(this.keys);
-    const waiting = this.flight === null ? [...this.queue] : [this.flight.request, ...this.queue];
-    this.flight = null;
-    this.queue.length = 0;
     for (const child of [...this.children]) child.remove();
-    for (const request of waiting) request.done(null);
+    this.requests.end();
     this.ike.ended(this, reason);
   }
 }
 
 const KNOWN: ReadonlySet<number> = new Set(Object.values(PayloadType));
-
-/** A Notify payload to be sent. */
-export const notifyPart = (type: number, data?: Uint8Array, protocol?: number, spi?: Uint8Array): Part => ({
-  type: PayloadType.Notify,
-  body: putNotify(type, data, protocol, spi),
-});
-
-/** All sound Notify payloads. */
-export function notifies(payloads: readonly Payload[]): Notify[] {
-  return payloads.filter((p) => p.type === PayloadType.Notify).flatMap((p) => readNotify(p.body) ?? []);
-}
-
-/** The first payload of a type. */
-export const find = (payloads: readonly Payload[], type: number): Payload | null => payloads.find((p) => p.type === type) ?? null;
-
-/** The first error among the notifies, or null. */
-export const errorOf = (payloads: readonly Payload[]): Notify | null => notifies(payloads).find((n) => n.type < 16_384) ?? null;
-
-export { NAT_PORT };

@@ -17,7 +17,8 @@ import { TunnelDevice } from '../tunnel-device.js';
 import type { ChildSa } from './child-sa.js';
 import { type ChildConfig, type Connection, pairs } from './connection.js';
 import { Exchanges } from './exchanges.js';
-import { find, IkeSa, notifies, notifyPart } from './ike-sa.js';
+import { IkeSa } from './ike-sa.js';
+import { find, notifies, notifyPart } from './notify.js';
 import { answerInit } from './sa-init.js';
 
 /** Carries datagrams. `port` is ours: 500, or 4500 where messages have a marker. */
@@ -38,6 +39,7 @@ export interface IkeEvents {
   configured(sa: IkeSa, addresses: readonly Address[], dns: readonly Address[]): void;
 }
 
+/** Tells nobody. */
 export const silent: IkeEvents = { up: () => {}, down: () => {}, child: () => {}, failed: () => {}, keys: () => {}, configured: () => {} };
 
 /** IKE SAs of one stack. */
@@ -49,6 +51,7 @@ const HALF_OPEN_MAX = 512;
 const COOKIE_LIFE: Micros = seconds(60);
 const RETRY: Micros = seconds(1);
 
+/** See the head of the file. One per stack. */
 export class Ike {
   readonly ctx: Context;
   readonly ipsec: Ipsec;

@@ -5,7 +5,8 @@ import { SaProtocol } from '../../../wire/ike-sa.js';
 import type { ChildSa } from './child-sa.js';
 import { spiOctets } from './create-child.js';
 import type { Exchanges } from './exchanges.js';
-import { errorOf, type IkeSa } from './ike-sa.js';
+import type { IkeSa } from './ike-sa.js';
+import { errorOf } from './notify.js';
 
 /** Answers whatever the peer has to tell. */
 export function answerInformational(x: Exchanges, sa: IkeSa, payloads: readonly Payload[]): void {

@@ -42,6 +42,7 @@ export const firstSeed = (crypto: Crypto, algorithm: Prf, nonceI: Uint8Array, no
 export const nextSeed = (crypto: Crypto, old: Prf, d: Uint8Array, secret: Uint8Array, nonceI: Uint8Array, nonceR: Uint8Array): Uint8Array =>
   prf(crypto, old, d, secret, nonceI, nonceR);
 
+/** The seven keys, in the order of RFC 7296 §2.14. */
 export function ikeKeys(
   crypto: Crypto,
   suite: IkeSuite,
@@ -81,6 +82,7 @@ export function childKeys(
   return [all.subarray(0, octets), all.subarray(octets)];
 }
 
+/** They are of no use afterwards. */
 export function zeroKeys(keys: IkeKeys): void {
   for (const key of [keys.d, keys.ei, keys.er, keys.pi, keys.pr]) key.fill(0);
 }

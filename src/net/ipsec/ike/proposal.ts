@@ -26,6 +26,7 @@ export interface Group {
 }
 
 const prf = (name: string, id: number, mac: MacAlgorithm, length: number): [string, Prf] => [name, { name, id, mac, length }];
+/** By swanctl's names. */
 export const prfs: ReadonlyMap<string, Prf> = new Map([
   prf('prfsha256', 5, 'hmac-sha256', 32),
   prf('prfsha384', 6, 'hmac-sha384', 48),
@@ -37,6 +38,7 @@ const group = (name: string, id: number, algorithmName: string, length: number, 
   name,
   { name, id, algorithm: algorithmName, length, weak },
 ];
+/** By swanctl's names. Those of RFC 8247 §2.4, and group 2. */
 export const groups: ReadonlyMap<string, Group> = new Map([
   group('x25519', 31, 'x25519', 32),
   group('curve25519', 31, 'x25519', 32),

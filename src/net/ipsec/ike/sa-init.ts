@@ -4,10 +4,12 @@ import { Drop } from '../../../base/drops.js';
 import { Exchange, NotifyType, type Part, type Payload, PayloadType } from '../../../wire/ike.js';
 import { addressOctets, join, putKe, readKe, soundNonce } from '../../../wire/ike-payload.js';
 import { type Proposal, putProposals, readProposals, SaProtocol } from '../../../wire/ike-sa.js';
+import { NAT_PORT } from '../nat-t.js';
 import { certificateRequest } from './certificate.js';
 import type { Exchanges } from './exchanges.js';
-import { errorOf, find, type IkeSa, NAT_PORT, notifies, notifyPart } from './ike-sa.js';
+import type { IkeSa } from './ike-sa.js';
 import { firstSeed, ikeKeys } from './keys.js';
+import { errorOf, find, notifies, notifyPart } from './notify.js';
 import { choose, type Group, groupOf, type IkeSuite, offer } from './proposal.js';
 
 /** Octets of our nonces: RFC 7296 §2.10 asks for half the PRF's key, 16 at least. */

@@ -166,6 +166,7 @@ export interface MessageHead {
   random(into: Uint8Array): void;
 }
 
+/** One authentic fragment, RFC 7383 §2.5. */
 export interface Fragment {
   readonly number: number;
   readonly total: number;
@@ -173,6 +174,7 @@ export interface Fragment {
   readonly octets: Uint8Array;
 }
 
+/** What was inside: payloads, or one fragment of them. */
 export interface Opened {
   readonly payloads: readonly Payload[];
   readonly fragment: Fragment | null;
