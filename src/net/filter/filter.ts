@@ -1,4 +1,3 @@
-import { type Address, maskAddress } from '../../base/address.js';
 import { update16 } from '../../base/checksum.js';
 import { Drop } from '../../base/drops.js';
 import { ConfigError } from '../../base/errors.js';
@@ -13,7 +12,7 @@ import type { Reassembly } from '../ip/reassembly.js';
 import { type Connection, TrackState, trackStateNames } from './connection.js';
 import { Conntrack } from './conntrack.js';
 import { Nat } from './nat.js';
-import { rewriteDestination, rewriteSource } from './rewrite.js';
+import { netmap } from './netmap.js';
 import type { FilterRule, HookName, Verdict } from './rule.js';
 
 /** Jumps in jumps; a chain that jumps deeper is refused when it is set. */
@@ -230,8 +229,9 @@ export class Filter {
       case 'masquerade':
         return this.masquerade(connection, opens, packet, output);
       case 'netmap':
-        netmap(packet, verdict.side, verdict.to.address, verdict.to.length);
-        return PASS;
+        if (netmap(packet, verdict.side, verdict.to.address, verdict.to.length)) return PASS;
+        this.roads.unreachable(packet, false);
+        return REJECTED;
       case 'log':
         this.ctx.hyper.log('info', `${verdict.prefix}${packet.source} > ${packet.destination} protocol ${packet.protocol} length ${packet.length}`);
         return PASS;
@@ -267,18 +267,6 @@ function checkJumps(chain: Chain, chains: ReadonlyMap<string, Chain>, depth: num
     if (target === undefined) throw new ConfigError(`filter: chain ${chain.name} jumps to ${verdict.chain}, which does not exist`);
     checkJumps(target, chains, depth + 1);
   }
-}
-
-/** Stateless translation of a prefix: the bits behind it stay. */
-function netmap(packet: Packet, side: 'source' | 'destination', to: Address, length: number): void {
-  const bits = to.isV4 ? length + 96 : length;
-  const own = side === 'source' ? packet.source : packet.destination;
-  if (own.isV4 !== to.isV4) return;
-  const network = maskAddress(to, bits);
-  const old = maskAddress(own, bits);
-  network.set(network.w0 | (own.w0 ^ old.w0), network.w1 | (own.w1 ^ old.w1), network.w2 | (own.w2 ^ old.w2), network.w3 | (own.w3 ^ old.w3));
-  if (side === 'source') rewriteSource(packet, network, -1);
-  else rewriteDestination(packet, network, -1);
 }
 
 /** Lowers the MSS option of a SYN: for paths whose too-big errors get lost. */

@@ -1,0 +1,45 @@
+import { Address, maskAddress } from '../../base/address.js';
+import { fold } from '../../base/checksum.js';
+import type { Packet } from '../../base/packet.js';
+import { rewriteDestination, rewriteSource } from './rewrite.js';
+
+/**
+ * Stateless translation of a prefix: the bits behind it stay. Of IPv6 addresses one word behind the prefix takes up the difference, so
+ * that no checksum changes (RFC 6296 §3.1). False: the address has no counterpart, and the packet is to be refused.
+ */
+export function netmap(packet: Packet, side: 'source' | 'destination', to: Address, length: number): boolean {
+  const own = side === 'source' ? packet.source : packet.destination;
+  if (own.isV4 !== to.isV4) return true;
+  const mapped = replacePrefix(own, to, to.isV4 ? length + 96 : length);
+  if (!to.isV4 && !neutralize(mapped, own, length)) return false;
+  if (side === 'source') rewriteSource(packet, mapped, -1);
+  else rewriteDestination(packet, mapped, -1);
+  return true;
+}
+
+/** The address with the first `bits` of another. */
+function replacePrefix(own: Address, to: Address, bits: number): Address {
+  const network = maskAddress(to, bits);
+  const old = maskAddress(own, bits);
+  return new Address(network.w0 | (own.w0 ^ old.w0), network.w1 | (own.w1 ^ old.w1), network.w2 | (own.w2 ^ old.w2), network.w3 | (own.w3 ^ old.w3));
+}
+
+/**
+ * Adds to one 16-bit word what the prefix took: the subnet's for prefixes up to 48 bits (RFC 6296 §3.4), else the first of the interface identifier
+ * that is not all ones (§3.5). False when there is none, and for the identifier of all zeros behind a longer prefix, which is every router's (§3.5).
+ */
+function neutralize(mapped: Address, own: Address, length: number): boolean {
+  const words = [mapped.w0, mapped.w1, mapped.w2, mapped.w3].flatMap((w) => [w >>> 16, w & 0xffff]);
+  if (length > 48 && mapped.w2 === 0 && mapped.w3 === 0) return false;
+  let place = length <= 48 ? 3 : Math.max(4, Math.ceil(length / 16));
+  if (length > 48) while (place < 8 && words[place] === 0xffff) place++;
+  if (place > 7 || words[place] === 0xffff) return false;
+  const difference = fold(sumOf(own) + (~fold(sumOf(mapped)) & 0xffff));
+  const word = fold((words[place] as number) + difference);
+  words[place] = word === 0xffff ? 0 : word; // ones' complement has two zeros, and all ones is refused
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = words;
+  mapped.set((a << 16) | b, (c << 16) | d, (e << 16) | f, (g << 16) | h);
+  return true;
+}
+
+const sumOf = ({ w0, w1, w2, w3 }: Address): number => (w0 >>> 0) + (w1 >>> 0) + (w2 >>> 0) + (w3 >>> 0);
