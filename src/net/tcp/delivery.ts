@@ -75,6 +75,7 @@ export class AckSample implements Delivery {
     if (this.delivered > 0) {
       flight.delivered += this.delivered;
       flight.deliveredAt = now32;
+      if (flight.delivered > flight.appLimitedUntil) flight.appLimitedUntil = 0;
     }
     if (!this.sampled) return;
     flight.firstSentAt = this.sampleSentAt;

@@ -148,6 +148,7 @@ export class Flight {
   delivered = 0;
   deliveredAt = 0;
   firstSentAt = 0;
+  /** While `delivered` is below this the application was the limit; 0 when the path is. */
   appLimitedUntil = 0;
   /** Octets per second of the last sample. */
   rate = 0;

@@ -124,7 +124,10 @@ function sendNew(tcb: Tcb): void {
 function noteUsage(tcb: Tcb, flight: Flight, mss: number): void {
   const { snd } = tcb;
   const outstanding = (snd.nxt - snd.una) | 0;
-  const limited = snd.cwnd - flight.pipe(outstanding) < mss;
+  const pipe = flight.pipe(outstanding);
+  const limited = snd.cwnd - pipe < mss;
+  // Until what is in flight now has arrived, rate samples measure the application.
+  if (!limited && waitingOctets(tcb) === 0) flight.appLimitedUntil = flight.delivered + pipe;
   if (!limited && seqLt(snd.una, flight.usageEnd) && (flight.cwndLimited || outstanding <= flight.outstandingMax)) return;
   flight.cwndLimited = limited;
   flight.outstandingMax = outstanding;
