@@ -206,4 +206,10 @@ verb('packetdrill', 'run packetdrill scripts against the stack, on virtual time'
   ],
 });
 
+// Whoever reads us has seen enough: `anystack ss | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 await program.parseAsync();
