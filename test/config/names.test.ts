@@ -81,6 +81,42 @@ describe('configuration: names and leases', () => {
     for (const stack of [host, router, upstream]) assert.deepEqual(stack.nstat().held, { packets: 0, slots: 0, chunks: 0 });
   });
 
+  for (const [what, above] of [
+    ['a VLAN', { vlan: { parent: 'eth0', id: 5 } }],
+    ['a bridge', { bridge: { ports: ['eth0'] } }],
+  ] as const) {
+    it(`a lease over ${what}`, async () => {
+      const [x, y] = memoryLink();
+      const server = createStack({
+        interfaces: { eth0: { device: x }, lan: { ...above, addresses: ['10.0.0.1/24'] } },
+        dhcp: { servers: { lan: { pool: '10.0.0.100-10.0.0.101' } } },
+      });
+      const client = createStack({ interfaces: { eth0: { device: y }, lan: { ...above, addresses: ['dhcp'] } } });
+      await client.ready;
+      assert.equal(client.dhcp.show().clients[0]?.address, '10.0.0.100/24');
+      await Promise.all([client.close(), server.close()]);
+    });
+  }
+
+  it('a lease in a network of its own (vrf)', async () => {
+    const [x, y] = memoryLink();
+    const server = createStack({
+      interfaces: { lan: { device: x, vrf: 7, addresses: ['10.0.0.1/24'] } },
+      dhcp: { servers: { lan: { pool: '10.0.0.100-10.0.0.101' } } },
+    });
+    const client = createStack({ interfaces: { lan: { device: y, vrf: 9, addresses: ['dhcp'] } } });
+    await client.ready;
+    assert.equal(client.dhcp.show().clients[0]?.address, '10.0.0.100/24');
+    assert.deepEqual(
+      client.route
+        .show()
+        .filter((r) => r.vrf === 9 && r.family === 4 && r.protocol === 'kernel')
+        .map((r) => r.to),
+      ['10.0.0.0/24'],
+    );
+    await Promise.all([client.close(), server.close()]);
+  });
+
   it('a port that is taken fails the whole reload, and what was there stays', async () => {
     const [x] = memoryLink();
     const base: Config = { interfaces: { lan: { device: x, addresses: ['10.0.0.1/24'] } } };
