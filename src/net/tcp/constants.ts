@@ -10,6 +10,7 @@ export const RTO_INITIAL: Micros = seconds(1);
 export const RTO_AFTER_SYN_LOSS: Micros = seconds(3);
 /** MSS assumed of a peer that names none. RFC 9293 §3.7.1 MUST-15. */
 export const MSS_DEFAULT_V4 = 536;
+/** The same over IPv6. */
 export const MSS_DEFAULT_V6 = 1_220;
 /** Least payload per segment: a peer that asks for less makes us burn packets (Linux's TCP_MIN_SND_MSS less its options). */
 export const MSS_MIN = 36;
