@@ -15,6 +15,7 @@ export const MSS_DEFAULT_V6 = 1_220;
 /** Least payload per segment: a peer that asks for less makes us burn packets (Linux's TCP_MIN_SND_MSS less its options). */
 export const MSS_MIN = 36;
 
+/** What a tail probe allows for the delayed ACK of a lone segment (RFC 8985 §7.2, WCDelAckT). */
 export const DELAYED_ACK_MAX: Micros = millis(200);
 /** Segments at the start of a connection that are acknowledged at once, so that slow start is not held up. Linux's TCP_MAX_QUICKACKS. */
 export const QUICK_ACKS = 16;
