@@ -2,18 +2,14 @@ import { Errno } from '../base/errors.js';
 import type { SyscallAction } from './ast.js';
 import type { Attempt, OpenSocket, Process } from './process.js';
 
-/** connect, for itself and as part of sendto with MSG_FASTOPEN: blocks until the handshake is over, one way or the other. */
+/** connect: blocks until the handshake is over, one way or the other. */
 export function connecting(process: Process, call: SyscallAction, open: OpenSocket, target: SyscallAction['args'][number] | undefined): Attempt {
-  const { config } = process;
-  const to = process.values.endpoint(target) ?? { address: config.remote, port: config.connectPort };
   const { socket } = open;
   let begun = false;
   return () => {
     if (!begun) {
       begun = true;
-      if (socket.kind === 'udp' || socket.state === 'CLOSED') process.events.connecting(socket.kind, to.port);
-      process.current = open;
-      const result = socket.connect(to.address, to.port);
+      const result = connect(process, open, target);
       if (result !== -Errno.EINPROGRESS || open.nonBlocking) return result;
     }
     if (socket.kind === 'udp') return 0;
@@ -21,4 +17,14 @@ export function connecting(process: Process, call: SyscallAction, open: OpenSock
     const error = socket.takeError();
     return error === 0 ? 0 : -error;
   };
+}
+
+/** Begins to connect, for connect and for sendto with MSG_FASTOPEN. */
+export function connect(process: Process, open: OpenSocket, target: SyscallAction['args'][number] | undefined): number {
+  const { config } = process;
+  const { socket } = open;
+  const to = process.values.endpoint(target) ?? { address: config.remote, port: config.connectPort };
+  if (socket.kind === 'udp' || socket.state === 'CLOSED') process.events.connecting(socket.kind, to.port);
+  process.current = open;
+  return socket.connect(to.address, to.port);
 }

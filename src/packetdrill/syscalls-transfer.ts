@@ -3,7 +3,7 @@ import { DatagramInfo } from '../net/socket/datagram-queue.js';
 import { Ready } from '../net/socket/socket.js';
 import type { TcpSocket } from '../net/socket/tcp-socket.js';
 import type { Expression, SyscallAction } from './ast.js';
-import { connecting } from './connecting.js';
+import { connect } from './connecting.js';
 import { Mismatch, Unsupported } from './outcome.js';
 import { firstForeign, streamOctets } from './payload.js';
 import type { Attempt, OpenSocket, Process } from './process.js';
@@ -120,7 +120,8 @@ function writing(process: Process, call: SyscallAction, transfer: Transfer): Att
   if (transfer.text !== null) process.ownOctets = true;
   const { socket } = open;
   if (socket.kind === 'udp') return sendingDatagram(process, open, transfer);
-  if ((transfer.flags & Msg.FASTOPEN) !== 0) return fastOpening(process, call, open, transfer);
+  const implied = transfer.target !== undefined && socket.state === 'CLOSED' && socket.getOption('TCP_FASTOPEN') !== 0;
+  if (implied || (transfer.flags & Msg.FASTOPEN) !== 0) return fastOpening(process, open, socket, transfer);
   return writingStream(open, socket, transfer);
 }
 
@@ -135,12 +136,20 @@ function sendingDatagram(process: Process, open: OpenSocket, { octets, target }:
   };
 }
 
-function writingStream(open: OpenSocket, socket: TcpSocket, { octets, flags, text }: Transfer): Attempt {
+function writingStream(open: OpenSocket, socket: TcpSocket, { octets, flags, text }: Transfer, throughHandshake = true): Attempt {
   const data = text === null ? streamOctets(open.written, octets) : Uint8Array.from({ length: octets }, (_, i) => text.charCodeAt(i) & 255);
   const waits = !open.nonBlocking && (flags & Msg.DONTWAIT) === 0;
   let done = 0;
   let slept = false;
+  let early = false;
   return () => {
+    if (early) {
+      // What went with the SYN: the call ends with the handshake, well or not.
+      if (socket.state === 'SYN-SENT') return null;
+      early = false;
+      const error = socket.state === 'CLOSED' ? socket.takeError() : 0;
+      if (error !== 0 || done === octets) return error === 0 ? done : -error;
+    }
     // Who sleeps in a write is woken when the socket calls itself writable, not by every octet that becomes free.
     if (slept && (socket.readiness() & (Ready.Writable | Ready.Error | Ready.HangUp)) === 0) return null;
     const n = (flags & Msg.OOB) !== 0 ? socket.writeUrgent(data, done) : socket.write(data, done, octets - done, (flags & Msg.MORE) !== 0);
@@ -149,6 +158,8 @@ function writingStream(open: OpenSocket, socket: TcpSocket, { octets, flags, tex
       done += n;
       open.written += n;
     }
+    early = waits && throughHandshake && socket.state === 'SYN-SENT';
+    if (early) return null;
     if (done === octets) return done;
     slept = true;
     if (waits) return null;
@@ -156,22 +167,24 @@ function writingStream(open: OpenSocket, socket: TcpSocket, { octets, flags, tex
   };
 }
 
-/** sendto with MSG_FASTOPEN: connect and write in one (RFC 7413 §4.2). */
-function fastOpening(process: Process, call: SyscallAction, open: OpenSocket, transfer: Transfer): Attempt {
-  const { socket } = open;
-  if (socket.kind !== 'tcp') return () => -Errno.EBADF;
-  let connected: Attempt | null = null;
+/**
+ * Connect and write in one (RFC 7413 §4.2): sendto with MSG_FASTOPEN, or as BSD says it, sendto with TCP_FASTOPEN set before. Linux
+ * has a blocking call last as long as the handshake, and one that does not block take only what goes with the SYN.
+ */
+function fastOpening(process: Process, open: OpenSocket, socket: TcpSocket, transfer: Transfer): Attempt {
+  const implied = (transfer.flags & Msg.FASTOPEN) === 0;
   let write: Attempt | null = null;
   return () => {
     if (write === null) {
       if (socket.state === 'SYN-SENT') return -Errno.EALREADY;
       if (socket.state === 'CLOSED') {
-        if (connected === null) socket.setOption('TCP_FASTOPEN_CONNECT', 1);
-        connected ??= connecting(process, call, open, transfer.target);
-        const result = connected();
-        if (result !== 0) return result;
+        socket.setOption('TCP_FASTOPEN_CONNECT', 1);
+        const result = connect(process, open, transfer.target);
+        const later = result === -Errno.EINPROGRESS || (result === 0 && transfer.octets === 0);
+        if (later && open.nonBlocking && !implied) return -Errno.EINPROGRESS;
+        if (result !== 0 && !later) return result;
       }
-      write = writingStream(open, socket, transfer);
+      write = writingStream(open, socket, transfer, !implied);
     }
     return write();
   };
