@@ -2,13 +2,15 @@ import { Address, formatAddress } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { errnoName } from '../../base/errors.js';
 import { type Micros, NEVER, seconds } from '../../base/time.js';
-import type { Interface, InterfaceAddress } from '../../net/interface.js';
+import type { Interface } from '../../net/interface.js';
 import { DatagramInfo } from '../../net/socket/datagram-queue.js';
 import type { UdpSocket } from '../../net/socket/udp-socket.js';
 import type { Stack } from '../../net/stack.js';
 import * as wire from '../../wire/dhcpv6.js';
 import { Alarm } from '../alarm.js';
 import { duidOf, iaidOf } from './duid.js';
+import { type Dhcp6Lease, HeldLeases } from './held.js';
+import { ServerParameters } from './parameters.js';
 import { Attempts, type Retransmission, retransmissions } from './retransmission.js';
 
 const { Option, Type, Status } = wire;
@@ -23,15 +25,6 @@ export interface Dhcp6ClientOptions {
   readonly stateless?: boolean;
   /** Told when addresses, prefixes or parameters have changed. */
   readonly onChange?: (client: Dhcp6Client) => void;
-}
-
-/** A lease in use. */
-export interface Dhcp6Lease {
-  readonly address: Address;
-  readonly length: number;
-  readonly delegation: boolean;
-  preferredUntil: Micros;
-  validUntil: Micros;
 }
 
 type State =
@@ -49,11 +42,6 @@ type State =
 
 /** Parameters a client asks for. */
 const WANTED = [Option.SolMaxRt, Option.InfMaxRt, Option.DnsServers, Option.DomainList];
-/** RFC 9915 §7.6: bounds and default of the information refresh time. */
-const IRT_DEFAULT = 86_400;
-const IRT_MINIMUM = 600;
-/** Leases of one client; more are not believed. */
-const LEASES_MAX = 32;
 
 /** A DHCPv6 client on one interface: addresses, delegated prefixes, parameters. RFC 9915 §18.2. */
 export class Dhcp6Client {
@@ -66,25 +54,23 @@ export class Dhcp6Client {
   private readonly timer: Alarm;
   private readonly buffer = new Uint8Array(1_500);
   private readonly info = new DatagramInfo();
-  private held: Dhcp6Lease[] = [];
+  private readonly held: HeldLeases;
   private current: State = 'stopped';
   private attempts: Attempts;
   private xid = 0;
   private server: Uint8Array | null = null;
   private best: { message: wire.Dhcp6Message; preference: number; leases: number } | null = null;
-  private solMaxRt: number = retransmissions.solicit.mrt;
-  private infMaxRt: number = retransmissions.inform.mrt;
   private t1: Micros = NEVER;
   private t2: Micros = NEVER;
   private declined: Dhcp6Lease[] = [];
-  /** Resolvers and search domains of the server. */
-  resolvers: readonly Address[] = [];
-  domains: readonly string[] = [];
+  /** What the server told besides leases. */
+  readonly told = new ServerParameters();
 
   /** Begins at once, with a random wait of up to a second. */
   constructor(core: Stack, iface: Interface, options: Dhcp6ClientOptions = {}) {
     this.core = core;
     this.iface = iface;
+    this.held = new HeldLeases(core, iface);
     this.options = options;
     this.duid = duidOf(core.hyper);
     this.iaid = iaidOf(iface.name);
@@ -102,13 +88,23 @@ export class Dhcp6Client {
     );
   }
 
+  /** Resolvers of the server. */
+  get resolvers(): readonly Address[] {
+    return this.told.resolvers;
+  }
+
+  /** Its search domains. */
+  get domains(): readonly string[] {
+    return this.told.domains;
+  }
+
   get state(): State {
     return this.current;
   }
 
   /** Addresses and prefixes held now. */
   get leases(): readonly Dhcp6Lease[] {
-    return this.held;
+    return this.held.all;
   }
 
   private begin(state: State, parameters: Retransmission, delay = 0): void {
@@ -145,7 +141,8 @@ export class Dhcp6Client {
         else this.transmit();
         return;
       case 'rebinding':
-        if (this.expire()) this.begin('soliciting', retransmissions.solicit);
+        if (this.held.expire()) this.options.onChange?.(this);
+        if (this.held.all.length === 0) this.begin('soliciting', retransmissions.solicit);
         else this.transmit();
         return;
       case 'stopped':
@@ -168,10 +165,10 @@ export class Dhcp6Client {
     const { now } = this.core.ctx;
     const { attempts } = this;
     const elapsed = attempts.elapsed(now);
-    const most = this.current === 'soliciting' ? this.solMaxRt : this.current === 'informing' ? this.infMaxRt : undefined;
+    const most = this.current === 'soliciting' ? this.told.solMaxRt : this.current === 'informing' ? this.told.infMaxRt : undefined;
     let wait = attempts.next(now, most);
     if (this.current === 'renewing') wait = Math.min(wait, Math.max(0, this.t2 - now));
-    if (this.current === 'rebinding') wait = Math.min(wait, Math.max(0, this.lastValid - now));
+    if (this.current === 'rebinding') wait = Math.min(wait, Math.max(0, this.held.lastValid - now));
     this.wake(now + wait);
     const octets = wire.write({ type: types[this.current] ?? Type.Solicit, xid: this.xid, options: this.optionsOf(elapsed) });
     this.socket.sendTo(octets, 0, octets.length, wire.ALL_SERVERS, wire.SERVER_PORT, this.iface.index);
@@ -195,7 +192,7 @@ export class Dhcp6Client {
   private associations(): wire.Dhcp6Ia[] {
     if (this.current === 'requesting' && this.best !== null) return wire.associations(this.best.message.options).filter((ia) => this.ours(ia));
     const { address = true, delegation } = this.options;
-    const leases = this.current === 'declining' ? this.declined : this.held;
+    const leases = this.current === 'declining' ? this.declined : this.held.all;
     const ia = (isDelegation: boolean): wire.Dhcp6Ia => {
       const held = leases.filter((l) => l.delegation === isDelegation);
       const wish =
@@ -238,18 +235,9 @@ export class Dhcp6Client {
     if ((type !== Type.Advertise && type !== Type.Reply) || xid !== this.xid || server === null || !same(client, this.duid))
       return Drop.DhcpUnexpected;
     this.core.ctx.touch();
-    this.maxTimes(options);
+    this.told.maxTimes(options);
     if (type === Type.Advertise) return this.advertised(message);
     return this.replied(message, server);
-  }
-
-  /** RFC 9915 §18.2.9, §21.24: believed in any answer, within its bounds. */
-  private maxTimes(options: readonly wire.Dhcp6Option[]): void {
-    const valid = (n: number | null): n is number => n !== null && n >= 60 && n <= 86_400;
-    const sol = wire.readNumber32(wire.find(options, Option.SolMaxRt));
-    const inf = wire.readNumber32(wire.find(options, Option.InfMaxRt));
-    if (valid(sol)) this.solMaxRt = sol;
-    if (valid(inf)) this.infMaxRt = inf;
   }
 
   /** RFC 9915 §18.2.9: the best of those heard within the first wait; afterwards, or with the highest preference, the first. */
@@ -280,9 +268,9 @@ export class Dhcp6Client {
     const code = wire.statusOf(options);
     switch (this.current) {
       case 'informing':
-        this.parameters(options);
+        this.told.take(options);
         this.current = 'informed';
-        this.wake(this.core.ctx.now + this.refresh(options));
+        this.wake(this.core.ctx.now + this.told.refresh(options));
         this.options.onChange?.(this);
         return 0;
       case 'releasing':
@@ -312,7 +300,7 @@ export class Dhcp6Client {
     }
     this.server = server;
     this.granted(wire.associations(options).filter((ia) => this.ours(ia)));
-    this.parameters(options);
+    this.told.take(options);
     this.options.onChange?.(this);
     return 0;
   }
@@ -320,8 +308,8 @@ export class Dhcp6Client {
   /** RFC 9915 §18.2.10.1: what is granted, extended and taken back. */
   private granted(ias: readonly wire.Dhcp6Ia[]): void {
     const noBinding = ias.some((ia) => ia.status === Status.NoBinding);
-    for (const ia of ias) for (const lease of ia.leases) this.grant(ia, lease);
-    if (this.held.length === 0) {
+    for (const ia of ias) for (const lease of ia.leases) this.held.grant(ia.delegation, lease);
+    if (this.held.all.length === 0) {
       this.begin('soliciting', retransmissions.solicit, this.current === 'requesting' ? 1 : 0);
       return;
     }
@@ -333,7 +321,7 @@ export class Dhcp6Client {
       const { now } = this.core.ctx;
       const given = ias.map(pick).filter((n) => n > 0);
       if (given.length > 0) return now + Math.min(...given.map((n) => (n === wire.FOREVER ? NEVER : seconds(n))));
-      const shortest = Math.min(...this.held.map((l) => l.preferredUntil));
+      const shortest = this.held.firstPreferred;
       return shortest === NEVER ? NEVER : now + part * Math.max(0, shortest - now);
     };
     this.t1 = told((ia) => ia.t1, 0.5);
@@ -344,107 +332,37 @@ export class Dhcp6Client {
     this.bind();
   }
 
-  private grant(ia: wire.Dhcp6Ia, { address, length, preferred, valid }: wire.Dhcp6Lease): void {
-    const { now } = this.core.ctx;
-    const span = (n: number): Micros => (n === wire.FOREVER ? NEVER : now + seconds(n));
-    const known = this.held.find((l) => l.delegation === ia.delegation && l.length === length && l.address.equals(address));
-    if (valid === 0) {
-      if (known !== undefined) this.lose(known);
-      return;
-    }
-    if (
-      address.isLinkLocal ||
-      address.isMulticast ||
-      address.isUnspecified ||
-      address.isV4 ||
-      (known === undefined && this.held.length >= LEASES_MAX)
-    )
-      return;
-    const lease: Dhcp6Lease = known ?? { address, length, delegation: ia.delegation, preferredUntil: 0, validUntil: 0 };
-    lease.preferredUntil = span(preferred);
-    lease.validUntil = span(valid);
-    if (known === undefined) this.held.push(lease);
-    if (!ia.delegation) this.configure(lease);
-  }
-
-  /** The address on the interface; on-link is what routers say, not this (RFC 9915 §18.2.10.1). */
-  private configure(lease: Dhcp6Lease): void {
-    const { core, iface } = this;
-    let own = this.ownAddress(lease);
-    if (own === null) {
-      const probes = core.ctx.sysctl.v['net.ipv6.conf.all.dad_transmits'] > 0;
-      own = core.addresses.add(iface, { address: lease.address, length: 128 }, 'dhcp', probes, { onLink: false });
-    }
-    own.preferredUntil = lease.preferredUntil;
-    own.validUntil = lease.validUntil;
-    if (own.state === 'preferred' || own.state === 'deprecated') own.state = lease.preferredUntil > core.ctx.now ? 'preferred' : 'deprecated';
-    core.addresses.changed();
-  }
-
-  private ownAddress(lease: Dhcp6Lease): InterfaceAddress | null {
-    return this.iface.addresses.find((a) => a.address.equals(lease.address)) ?? null;
-  }
-
-  private lose(lease: Dhcp6Lease): void {
-    this.held = this.held.filter((l) => l !== lease);
-    if (!lease.delegation) this.core.addresses.remove(this.iface, lease.address);
-  }
-
-  /** Leases whose time is over go. True when none is left. */
-  private expire(): boolean {
-    const { now } = this.core.ctx;
-    const gone = this.held.filter((l) => l.validUntil <= now);
-    for (const lease of gone) this.lose(lease);
-    if (gone.length > 0) this.options.onChange?.(this);
-    return this.held.length === 0;
-  }
-
-  private get lastValid(): Micros {
-    return Math.max(...this.held.map((l) => l.validUntil));
-  }
-
   private bind(): void {
     this.current = 'bound';
-    this.wake(Math.min(this.t1, this.lastValid));
+    this.wake(Math.min(this.t1, this.held.lastValid));
   }
 
   private restart(): void {
-    for (const lease of [...this.held]) this.lose(lease);
+    this.held.loseAll();
     this.options.onChange?.(this);
     this.begin('soliciting', retransmissions.solicit);
   }
 
-  private parameters(options: readonly wire.Dhcp6Option[]): void {
-    this.resolvers = wire.readAddresses(wire.find(options, Option.DnsServers)) ?? [];
-    this.domains = wire.readNames(wire.find(options, Option.DomainList)) ?? [];
-  }
-
-  /** RFC 9915 §21.23. */
-  private refresh(options: readonly wire.Dhcp6Option[]): Micros {
-    const told = wire.readNumber32(wire.find(options, Option.InformationRefresh)) ?? IRT_DEFAULT;
-    return told === wire.FOREVER ? seconds(IRT_DEFAULT) : seconds(Math.max(told, IRT_MINIMUM));
-  }
-
   /** Another station has an address we were given: it is refused and another asked for (RFC 9915 §18.2.8). */
   conflict(address: Address): void {
-    const lease = this.held.find((l) => !l.delegation && l.address.equals(address));
+    const lease = this.held.all.find((l) => !l.delegation && l.address.equals(address));
     if (lease === undefined) return;
-    this.lose(lease);
+    this.held.lose(lease);
     this.declined = [lease];
     this.begin('declining', retransmissions.decline);
   }
 
   /** The link came back: are we still where we were? RFC 9915 §18.2.3, §18.2.12. */
   linkUp(): void {
-    if (this.held.length === 0) return;
-    if (this.held.some((l) => l.delegation)) this.begin('rebinding', retransmissions.rebind, this.core.ctx.prng.float());
+    if (this.held.all.length === 0) return;
+    if (this.held.all.some((l) => l.delegation)) this.begin('rebinding', retransmissions.rebind, this.core.ctx.prng.float());
     else this.begin('confirming', retransmissions.confirm, this.core.ctx.prng.float());
   }
 
   /** Gives the leases back, for a few seconds; `close` ends it at once. RFC 9915 §18.2.7. */
   release(): void {
     if (this.current === 'stopped' || this.current === 'releasing') return;
-    const had = this.held;
+    const had = this.held.all;
     for (const lease of had) if (!lease.delegation) this.core.addresses.remove(this.iface, lease.address);
     this.options.onChange?.(this);
     if (had.length === 0 || this.server === null) this.finish();
@@ -452,18 +370,18 @@ export class Dhcp6Client {
   }
 
   private finish(): void {
-    this.held = [];
+    this.held.loseAll();
     this.close();
   }
 
   /** Ends at once: one release is sent, no answer waited for. */
   close(): void {
     if (this.current === 'stopped') return;
-    if (this.held.length > 0 && this.server !== null && this.iface.running) {
+    if (this.held.all.length > 0 && this.server !== null && this.iface.running) {
       this.current = 'releasing';
       this.transmit();
     }
-    for (const lease of [...this.held]) this.lose(lease);
+    this.held.loseAll();
     this.timer.cancel();
     this.socket.close();
     this.current = 'stopped';
@@ -471,7 +389,7 @@ export class Dhcp6Client {
 
   /** One line for people. */
   toString(): string {
-    return `dhcpv6 ${this.iface.name} ${this.current} ${this.held.map((l) => `${formatAddress(l.address)}/${l.length}`).join(' ')}`;
+    return `dhcpv6 ${this.iface.name} ${this.current} ${this.held.all.map((l) => `${formatAddress(l.address)}/${l.length}`).join(' ')}`;
   }
 }
 

@@ -3,8 +3,9 @@ import type { Micros } from '../../base/time.js';
 import type { Interface } from '../../net/interface.js';
 import { MAIN_TABLE } from '../../net/ip/route.js';
 import type { Stack } from '../../net/stack.js';
-import type { Dhcp6Client, Dhcp6Lease } from './client.js';
+import type { Dhcp6Client } from './client.js';
 import type { Dhcp6Clients } from './clients.js';
+import type { Dhcp6Lease } from './held.js';
 
 /** A downstream interface and the number of its /64 in the delegated prefix. */
 export interface Downstream {
