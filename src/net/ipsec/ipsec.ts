@@ -46,6 +46,8 @@ export class Ipsec {
   onAcquire: ((policy: Policy, flow: FlowKey) => void) | null = null;
   /** A peer behind a NAT has got a new address or port, by an authentic packet (RFC 7296 §2.23). IKE listens here. */
   onMoved: ((sa: Sa, packet: Packet) => void) | null = null;
+  /** Sees the keys of each SA made: for a capture that somebody wants to read. Null unless asked for. */
+  onKeys: ((options: SaOptions) => void) | null = null;
   /** IKE, where it runs. */
   driver: { readonly ike: Ike; close(): void } | null = null;
   private readonly ctx: Context;
@@ -109,6 +111,7 @@ export class Ipsec {
       if (standby) policy?.outbound.push(sa);
       else policy?.outbound.unshift(sa);
     }
+    this.onKeys?.(options);
     this.armLifetime(sa);
     this.hook();
     this.ip.routes.invalidate(); // paths have less room now
