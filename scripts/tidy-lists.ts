@@ -33,6 +33,7 @@ export const entryPoints: readonly string[] = [
   'bench/wire/tcp.ts',
   'scripts/conformance.ts',
   'scripts/soak.ts',
+  'scripts/node-compat.ts',
 ];
 
 /** Drop reasons that no test mentions yet. */

@@ -147,7 +147,7 @@ export class DgramMethods extends EventEmitter {
 
   close(callback?: () => void): this {
     const { _state: state } = this;
-    if (callback !== undefined) this.on('close', callback);
+    if (typeof callback === 'function') this.on('close', callback);
     if (state.waiting !== null) {
       state.waiting.push(() => void this.close());
       return this;
@@ -207,11 +207,13 @@ export class DgramMethods extends EventEmitter {
   }
 
   addSourceSpecificMembership(source: string, group: string, interfaceAddress?: string): void {
-    checked(joinGroup(running(this), group, checkedString(source, 'sourceAddress'), interfaceAddress), 'addSourceSpecificMembership');
+    checkedString(source, 'sourceAddress');
+    checked(joinGroup(running(this), checkedString(group, 'groupAddress'), source, interfaceAddress), 'addSourceSpecificMembership');
   }
 
   dropSourceSpecificMembership(source: string, group: string, interfaceAddress?: string): void {
-    checked(leaveGroup(running(this), group, checkedString(source, 'sourceAddress'), interfaceAddress), 'dropSourceSpecificMembership');
+    checkedString(source, 'sourceAddress');
+    checked(leaveGroup(running(this), checkedString(group, 'groupAddress'), source, interfaceAddress), 'dropSourceSpecificMembership');
   }
 
   getRecvBufferSize(): number {
@@ -277,8 +279,8 @@ export function setupDgram(
   const core = stack.udp.openSocket(type === 'udp4' ? 4 : options.ipv6Only ? 6 : 46);
   if (options.reuseAddr) core.setOption('SO_REUSEADDR', 1);
   if (options.reusePort) core.setOption('SO_REUSEPORT', 1);
-  if (options.recvBufferSize) core.setOption('SO_RCVBUF', checkedSize(options.recvBufferSize));
-  if (options.sendBufferSize) core.setOption('SO_SNDBUF', checkedSize(options.sendBufferSize));
+  if (options.recvBufferSize) core.setOption('SO_RCVBUF', checkedSize(checkedNumber(options.recvBufferSize, 'options.recvBufferSize')));
+  if (options.sendBufferSize) core.setOption('SO_SNDBUF', checkedSize(checkedNumber(options.sendBufferSize, 'options.sendBufferSize')));
   if (options.interface !== undefined) {
     const index = interfaceIndex(stack, options.interface);
     if (index < 0) throw callError(-Errno.ENODEV, 'setsockopt', options.interface);
