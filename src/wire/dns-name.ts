@@ -86,6 +86,3 @@ export function labelsOf(text: string): Uint8Array[] | null {
 
 /** A name in the form that compares: RFC 4343 §3 has ASCII letters agree in either case. Only for text that readName or labelsOf has seen. */
 export const canonicalName = (name: string): string => (name.endsWith('.') && !name.endsWith('\\.') ? name.slice(0, -1) : name).toLowerCase();
-
-/** The text of labels. */
-export const textOf = (labels: readonly Uint8Array[]): string => labels.map((label) => Array.from(label, characterOf).join('')).join('.');

@@ -1,7 +1,7 @@
 /** Writes DNS messages, with names compressed (RFC 1035 §4.1.4), up to a size; what does not fit is left out and TC set (RFC 2181 §9). */
 import { assert } from '../base/assert.js';
 import { type Edns, Flag, HEADER_LEN, type Message, type Question, type ResourceRecord, Type } from './dns.js';
-import { canonicalName, labelsOf, textOf } from './dns-name.js';
+import { canonicalName, LABEL_MAX } from './dns-name.js';
 
 /** What to write: `rcode` and `flags` as in Message; sections left out are empty. */
 export type Draft = Partial<Message> & Pick<Message, 'id' | 'flags'>;
@@ -125,26 +125,52 @@ class Writer {
   }
 
   private name(text: string, compress = true): void {
-    const labels = labelsOf(text);
-    assert(labels !== null, 'names are checked before they are written');
-    for (let i = 0; i < labels.length; i++) {
-      const rest = canonicalName(textOf(labels.slice(i)));
+    const name = text.endsWith('.') && !text.endsWith('\\.') ? text.slice(0, -1) : text;
+    const canonical = canonicalName(name);
+    for (let i = 0; i < name.length; ) {
+      const rest = i === 0 ? canonical : canonical.slice(i);
       const known = this.names.get(rest);
       if (known !== undefined && compress) {
         this.uint16(0xc000 | known);
         return;
       }
       if (known === undefined && this.at - this.start <= POINTER_MAX) this.names.set(rest, this.at - this.start);
-      const label = labels[i] as Uint8Array;
-      this.octets(Uint8Array.of(label.length, ...label));
+      i = this.label(name, i);
     }
-    this.octets(ROOT);
+    this.octet(0);
+  }
+
+  /** Writes the label that begins at `from` of the text, escapes undone; answers where the next one begins. */
+  private label(name: string, from: number): number {
+    const lengthAt = this.at;
+    this.octet(0);
+    let i = from;
+    for (; i < name.length && name.charCodeAt(i) !== DOT; i++) {
+      let code = name.charCodeAt(i);
+      if (code === BACKSLASH) {
+        code = name.charCodeAt(++i);
+        if (code >= ZERO && code <= NINE) {
+          code = Number(name.slice(i, i + 3));
+          i += 2;
+        }
+      }
+      this.octet(code);
+    }
+    const length = this.at - lengthAt - 1;
+    assert(length > 0 && length <= LABEL_MAX, 'names are checked before they are written');
+    if (lengthAt < this.limit) this.bytes[lengthAt] = length;
+    return i + 1;
   }
 
   /** Past the buffer nothing is stored, but `at` goes on: the record is then found too long. */
   private octets(octets: Uint8Array): void {
     if (this.at + octets.length <= this.limit) this.bytes.set(octets, this.at);
     this.at += octets.length;
+  }
+
+  private octet(n: number): void {
+    if (this.at < this.limit) this.bytes[this.at] = n;
+    this.at++;
   }
 
   private uint16(n: number): void {
@@ -158,4 +184,7 @@ class Writer {
   }
 }
 
-const ROOT = Uint8Array.of(0);
+const DOT = 0x2e;
+const BACKSLASH = 0x5c;
+const ZERO = 0x30;
+const NINE = 0x39;

@@ -95,7 +95,7 @@ describe('DHCP with udhcpc and dhclient', function () {
   const folder = mkdtempSync(join(tmpdir(), 'anystack-dhcpd-'));
 
   before(async function () {
-    needs(this, 'tap', 'netns', 'tools:udhcpc', 'tools:dhclient', 'tools:tshark');
+    needs(this, 'tap', 'netns', 'tools:busybox', 'tools:dhclient', 'tools:tshark');
     linux = makeNetns('dhcpd');
     stack = createStack({
       interfaces: { eth0: { device: { type: 'tap', name: 'tapsrv', netns: linux.path }, addresses: ['10.65.0.1/24'] } },

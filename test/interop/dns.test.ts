@@ -17,7 +17,7 @@ describe('DNS with dnsmasq and dig', function () {
   const dig = async (...words: string[]): Promise<string> => (await linux.exec('dig', '+time=3', '+tries=1', '@10.63.0.2', ...words)).trim();
 
   before(async function () {
-    needs(this, 'tap', 'netns', 'tools:dnsmasq', 'tools:dig', 'tools:tshark');
+    needs(this, 'tap', 'netns', 'tools:dnsmasq', 'tools:dig', 'tools:python3', 'tools:tshark');
     linux = makeNetns('dns');
     stack = createStack({
       interfaces: { eth0: { device: { type: 'tap', name: 'tapdns', netns: linux.path, hostAddress: '10.63.0.1/24' }, addresses: ['10.63.0.2/24'] } },
