@@ -185,8 +185,8 @@ describe('our DHCPv6 client and dnsmasq', function () {
     await until(`an address: ${log}`, () => leased() !== undefined, 30_000);
     assert.match(await linux.exec('ping', '-6', '-c', '1', '-W', '2', leased() as string), /1 received/);
     const client = stack.services.dhcp6.at(stack.core.interfaces.named('eth0') as NonNullable<ReturnType<typeof stack.core.interfaces.named>>);
-    assert.deepEqual(client?.resolvers.map(String), ['fd61::53']);
-    assert.deepEqual(client?.domains, ['example.org']);
+    assert.deepEqual(client?.told.resolvers.map(String), ['fd61::53']);
+    assert.deepEqual(client?.told.domains, ['example.org']);
     assert.equal(stack.core.v6.routers.list().length, 1);
     server.kill();
   });

@@ -51,8 +51,8 @@ describe('DHCPv6', () => {
     const [lease] = held(c);
     assert.match(lease as string, /^fd00::1[0-9a-f]{2}\/128$/);
     assert.deepEqual(dhcpAddresses(), [`${(lease as string).split('/')[0]} preferred`]);
-    assert.deepEqual(c.resolvers.map(String), ['fd00::53']);
-    assert.deepEqual(c.domains, ['example.org']);
+    assert.deepEqual(c.told.resolvers.map(String), ['fd00::53']);
+    assert.deepEqual(c.told.domains, ['example.org']);
     assert.equal(
       host(1)
         .stack.ip.routes.list()
@@ -134,7 +134,7 @@ describe('DHCPv6', () => {
   it('RFC 9915 §18.2.6: stateless: parameters alone', () => {
     const c = begin({ stateless: true });
     assert.equal(c.state, 'informed');
-    assert.deepEqual(c.resolvers.map(String), ['fd00::53']);
+    assert.deepEqual(c.told.resolvers.map(String), ['fd00::53']);
     assert.deepEqual(held(c), []);
     assert.equal(server?.bindings.length, 0);
   });

@@ -1,4 +1,4 @@
-import { Address, formatAddress } from '../../base/address.js';
+import { Address } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { errnoName } from '../../base/errors.js';
 import { type Micros, NEVER, seconds } from '../../base/time.js';
@@ -86,16 +86,6 @@ export class Dhcp6Client {
       options.stateless ? retransmissions.inform : retransmissions.solicit,
       core.ctx.prng.float(),
     );
-  }
-
-  /** Resolvers of the server. */
-  get resolvers(): readonly Address[] {
-    return this.told.resolvers;
-  }
-
-  /** Its search domains. */
-  get domains(): readonly string[] {
-    return this.told.domains;
   }
 
   get state(): State {
@@ -385,11 +375,6 @@ export class Dhcp6Client {
     this.timer.cancel();
     this.socket.close();
     this.current = 'stopped';
-  }
-
-  /** One line for people. */
-  toString(): string {
-    return `dhcpv6 ${this.iface.name} ${this.current} ${this.held.all.map((l) => `${formatAddress(l.address)}/${l.length}`).join(' ')}`;
   }
 }
 
