@@ -3,12 +3,12 @@ import { AnyStack, type StackOptions } from './anystack.js';
 import type { Config } from './config/config.js';
 
 export { AnyStack, type AnyStackEvents, StackFailure, type StackOptions, sysctls } from './anystack.js';
+export { createConnector } from './api/http.js';
 export { AssertionError } from './base/assert.js';
 export { drops } from './base/drops.js';
 export { ConfigError, NetError } from './base/errors.js';
 export { type Config, checkConfig, configSchema, type InterfaceConfig } from './config/config.js';
 export type { Device, DeviceEvents, DeviceSpec, Hypercalls } from './hyper/hypercalls.js';
-export { createConnector } from './api/http.js';
 export { memoryHub, memoryLink } from './hyper/memory-link.js';
 export { createNodeHost } from './hyper/node-host.js';
 export { NO_CRYPTO } from './hyper/virtual-host.js';

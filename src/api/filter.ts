@@ -1,7 +1,7 @@
-import type { Stack } from '../net/stack.js';
 import { idleNames } from '../net/filter/connection.js';
 import { tcpTrackNames } from '../net/filter/track-tcp.js';
 import type { Tuple } from '../net/filter/tuple.js';
+import type { Stack } from '../net/stack.js';
 import { protocolName } from '../wire/protocol.js';
 
 /** A chain with its counters. */

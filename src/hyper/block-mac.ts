@@ -4,7 +4,11 @@ import type { MacContext } from './crypto.js';
 const BLOCK = 16;
 
 /** `encrypt` is AES-128 of one block. The key is copied, and zeroed by close. */
-export function blockMac(algorithm: 'aes-cmac' | 'aes-xcbc', key: Uint8Array, encrypt: (key: Uint8Array, block: Uint8Array) => Uint8Array): MacContext {
+export function blockMac(
+  algorithm: 'aes-cmac' | 'aes-xcbc',
+  key: Uint8Array,
+  encrypt: (key: Uint8Array, block: Uint8Array) => Uint8Array,
+): MacContext {
   const { chain, whole, padded } = algorithm === 'aes-cmac' ? cmacKeys(key, encrypt) : xcbcKeys(key, encrypt);
   return {
     compute(data) {

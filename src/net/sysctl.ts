@@ -3,9 +3,9 @@ import { filterSysctls } from './filter/sysctl.js';
 import { ipSysctls } from './ip/sysctl.js';
 import { ipv6Sysctls } from './ipv6/sysctl.js';
 import { linkSysctls } from './link/sysctl.js';
-import { profiles, type ProfileName } from './profiles.js';
-import type { SysctlEntry, SysctlValue } from './sysctl-entry.js';
+import { type ProfileName, profiles } from './profiles.js';
 import { stackSysctls } from './stack-sysctl.js';
+import type { SysctlEntry, SysctlValue } from './sysctl-entry.js';
 import { tcpSysctls } from './tcp/sysctl.js';
 
 /** The one table of tunables: configuration, API, command, JSON Schema and docs/sysctl.md are made from it. */

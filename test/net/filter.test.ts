@@ -3,8 +3,8 @@ import { Errno } from '#src/base/errors.js';
 import { TrackState } from '#src/net/filter/connection.js';
 import type { Chain } from '#src/net/filter/filter.js';
 import { AddressSet, FilterRule } from '#src/net/filter/rule.js';
-import { address, prefix } from '../support/stacks.js';
 import { accept, chain, INSIDE, next, OUTSIDE, Site, send } from '../support/site.js';
+import { address, prefix } from '../support/stacks.js';
 
 describe('filter rules', () => {
   let t: Site;

@@ -3,8 +3,8 @@ import { Errno } from '#src/base/errors.js';
 import { seconds } from '#src/base/time.js';
 import { DatagramInfo } from '#src/net/socket/datagram-queue.js';
 import type { TcpSocket } from '#src/net/socket/tcp-socket.js';
-import { address, prefix } from '../support/stacks.js';
 import { chain, next, OUTSIDE, Site, send } from '../support/site.js';
+import { address, prefix } from '../support/stacks.js';
 
 describe('NAT', () => {
   let t: Site;

@@ -1,5 +1,5 @@
-import type { Packet } from '../../base/packet.js';
 import { Drop } from '../../base/drops.js';
+import type { Packet } from '../../base/packet.js';
 import { share } from '../../base/packet.js';
 import type { Context } from '../context.js';
 import type { IpLayer, RawTap } from '../ip/ip.js';
