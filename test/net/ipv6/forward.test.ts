@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import { address } from '../../support/stacks.js';
+import { type Packet, PacketPool, SMALL_SLOT } from '#src/base/packet.js';
+import { Slab } from '#src/base/slab.js';
+import { type MemoryDevice, memoryLink } from '#src/hyper/memory-link.js';
+import { address, prefix } from '../../support/stacks.js';
 import { concat, hex, toHex } from '../../support/wire.js';
-import { Bench6, PEER, ROUTER_LL, ROUTER_MAC, sourceLink, udp6 } from '../../support/wire6.js';
+import { Bench6, ipv6, PEER, PEER_LL, ROUTER_LL, ROUTER_MAC, sourceLink, udp6 } from '../../support/wire6.js';
 
 describe('IPv6 forwarding', () => {
   let t: Bench6;
@@ -144,5 +147,52 @@ describe('IPv6 forwarding', () => {
       told.map((p) => [p.payload[1], p.dst]),
       [[3, PEER]],
     );
+  });
+
+  describe('between two links', () => {
+    const second = (medium: 'ethernet' | 'ip'): MemoryDevice => {
+      const [near, far] = memoryLink({ offloads: 0, medium, macs: [hex('0200000000a1'), hex('0200000000a2')] });
+      far.start({ readable: () => {}, writable: () => {}, carrier: () => {}, mtu: () => {}, failed: () => {} });
+      const eth1 = t.stack.addInterface('eth1', near);
+      t.stack.addAddress(eth1, prefix('2001:db8:1::1/64'));
+      t.run();
+      return far;
+    };
+
+    it('RFC 4443 §3.1: a link-local source does not leave its link, and draws code 2', () => {
+      second('ethernet');
+      t.meet(PEER_LL);
+      t.dropped({});
+      forward({ src: PEER_LL, dst: '2001:db8:1::9' });
+      assert.deepEqual(
+        [t.message()].map((m) => [m.type, m.code]),
+        [[1, 2]],
+      );
+      t.dropped({ IpMartian: 1 });
+    });
+
+    it('RFC 4443 §3.1: a packet does not bounce on a point-to-point link, and draws code 3', () => {
+      const far = second('ip');
+      const pool = new PacketPool(8);
+      const packet = pool.from(new Slab(SMALL_SLOT, 8, 8));
+      assert.ok(packet);
+      const octets = ipv6({ src: '2001:db8:1::7', dst: '2001:db8:1::9', payload: udp6(1, 2, 'x', '2001:db8:1::7', '2001:db8:1::9') });
+      packet.bytes.set(octets, packet.head);
+      packet.tail = packet.head + octets.length;
+      far.transmit([packet], 1);
+      t.run();
+      const into: Packet[] = [];
+      assert.equal(far.receive(pool, into, 8), 1);
+      const [answer] = into as [Packet];
+      assert.deepEqual([...answer.bytes.subarray(answer.head + 40, answer.head + 42)], [1, 3]);
+      answer.release();
+      t.dropped({ IpRouteUnreachable: 1 });
+    });
+  });
+
+  it('RFC 4861 §8.2: redirects are sent at a limited rate', () => {
+    for (let i = 0; i < 60; i++) forward();
+    const redirects = t.seen().filter((p) => p.payload[0] === 137).length;
+    assert.ok(redirects >= 20 && redirects < 40, `${redirects}`);
   });
 });

@@ -198,6 +198,21 @@ describe('ICMPv6', () => {
       assert.equal(mtu(), 1_280);
     });
 
+    it('RFC 8201 §5.1: a group has a path MTU too', () => {
+      const to = 'ff0e::1234';
+      const group = address(to);
+      socket.setOption('IPV6_MULTICAST_IF', t.eth0.index);
+      assert.equal(socket.sendTo(new Uint8Array(1_400), 0, 1_400, group, 9), 1_400);
+      const [sent] = t.seen();
+      assert.ok(sent);
+      t.icmp(2, 0, 1_300, ipv6({ src: sent.src, dst: to, payload: sent.payload }).subarray(0, 1_200), { src: ROUTER_LL, dst: sent.src });
+      assert.equal(socket.sendTo(new Uint8Array(1_400), 0, 1_400, group, 9), 1_400);
+      assert.deepEqual(
+        t.seen().map((p) => p.next),
+        [44, 44],
+      );
+    });
+
     it('RFC 8200 §4.5: what is too long then is cut, fragments carry one identification and a multiple of 8', () => {
       connect();
       big(1_280);

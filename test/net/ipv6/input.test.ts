@@ -88,6 +88,11 @@ describe('IPv6 input', () => {
     assert.deepEqual(received(), ['hi']);
   });
 
+  it('RFC 8200 §3: a hop limit of zero is no matter for the destination', () => {
+    t.ip6({ hops: 0, payload: udp6(1, 7, 'zero') });
+    assert.deepEqual(received(), ['zero']);
+  });
+
   it('the strong host model: an address of another interface is not ours here', () => {
     t.stack.addAddress(t.stack.ip.loopback, prefix('fd00:1::1/128'));
     t.ip6({ dst: 'fd00:1::1' });
