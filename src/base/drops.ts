@@ -171,7 +171,7 @@ export const drops = {
     'The peer encrypts with something else: compare the proposals.',
   ),
   AhTruncated: info('Shorter than an AH header or than its length field.', FORGED),
-  AhHeadersTooLong: info('More octets of extension headers before AH than are authenticated here.', FORGED),
+  AhHeadersTooLong: info('An ICV of another length than the SA has, or more octets of headers before AH than are authenticated here.', FORGED),
   IpsecUnknownSpi: info(
     'An SPI that no SA has (auditable: RFC 4301 §5.2).',
     'The peer kept an SA that is gone here: anystack ipsec sad; a new IKE exchange mends it.',

@@ -333,6 +333,43 @@ describe('IPsec against hostile packets (the auditable events of RFC 4301)', () 
     t.end();
   });
 
+  it('AhHeadersTooLong: an ICV of another length than the SA has', () => {
+    const t = new Wire({ protocol: 'ah', suite: 'sha256' });
+    const ah = new Uint8Array(44);
+    ah[1] = 1; // 12 octets: no ICV at all
+    new DataView(ah.buffer).setUint32(4, SPI_B);
+    new DataView(ah.buffer).setUint32(8, 1_000);
+    t.clear(51, ah);
+    t.dropped({ AhHeadersTooLong: 1 });
+    t.end();
+  });
+
+  it('IpsecQueueFull: more packets out of one crypto call than the next one holds', () => {
+    const t = new Wire();
+    const { ctx, ip, ipsec } = t.a.stack;
+    const inner = ipv4({ src: '10.1.0.1', dst: '10.2.0.1', payload: udp(1, 7) });
+    let once_ = true;
+    ip.hooks.output = (packet) => {
+      for (let i = 0; once_ && packet.protocol === 50 && i < 70; i++) {
+        const more = ctx.packet();
+        assert.ok(more !== null);
+        more.bytes.set(inner, more.head);
+        more.tail = more.head + inner.length;
+        more.network = more.head;
+        more.transport = more.head + 20;
+        more.family = 4;
+        ipsec.outbound.protect(more, t.a.outbound);
+      }
+      once_ &&= packet.protocol !== 50;
+      return true;
+    };
+    t.send('x');
+    t.run();
+    assert.deepEqual(dropsOf(t.a.stack), { IpsecQueueFull: 6 });
+    ip.hooks.output = null;
+    t.end();
+  });
+
   it('100,000 mutated ESP and AH packets: a counted reason each, nothing answered, nothing held', function () {
     this.timeout(60_000);
     for (const [protocol, suite] of [
