@@ -41,6 +41,14 @@ export const drops = {
   ),
   NeighborQueueFull: info('More packets than NEIGHBOR_PENDING_MAX waited for one address; the oldest went.', NONE),
   NeighborTableFull: info('The neighbour table is full of entries in use.', 'A scan, or a subnet larger than anystack.neighbors_max.'),
+  ShaperLate: info(
+    'The shaper dropped it: its flow has stood in the queue for too long (RFC 8289 §5).',
+    'The uplink is full: this is how senders learn it. A higher rate, if the line has more.',
+  ),
+  ShaperFull: info(
+    'More packets waited for the shaper than it holds; the longest flow lost its oldest.',
+    'A flood, or a rate far below what is sent.',
+  ),
   LoopbackQueueFull: info('More packets to ourselves in one poll than the loopback queue holds.', NONE),
   AddressDuplicate: info('Our own address is used by another station.', 'Give one of the two another address.'),
 

@@ -2,6 +2,7 @@ import type { NeighborSpec } from '../api/neigh.js';
 import type { RouteSpec } from '../api/route.js';
 import type { RuleSpec } from '../api/rule.js';
 import type { Device, DeviceSpec } from '../hyper/hypercalls.js';
+import type { Rate } from '../net/link/shaper.js';
 import { type ProfileName, profiles } from '../net/profiles.js';
 import type { DhcpServerSpec } from '../services/dhcp/server-spec.js';
 import type { DnsConfig } from '../services/dns/names.js';
@@ -57,6 +58,8 @@ export interface InterfaceConfig {
   readonly addresses?: readonly string[];
   /** Default: the device's. */
   readonly mtu?: number;
+  /** How fast it may send, flows sharing evenly (RFC 8290). Default: as fast as the device takes it. */
+  readonly rate?: Rate;
   /** The network it belongs to: addresses and routes of one know nothing of another's. Default 0. */
   readonly vrf?: number;
   /** Default true. */

@@ -2,6 +2,7 @@ import { Addr } from '../api/addr.js';
 import { interfaceNamed, Link } from '../api/link.js';
 import { type Prefix, parsePrefix } from '../base/address.js';
 import type { DeviceSpec } from '../hyper/hypercalls.js';
+import type { Rate } from '../net/link/shaper.js';
 import { carrierOf, carrierSchemas, checkCarriers, groundUp, openCarrier, standsOnAny } from './carriers.js';
 import type { Config, InterfaceConfig } from './config.js';
 import { placeOf, type Schema, wrong } from './schema.js';
@@ -30,6 +31,21 @@ const schema: Schema = {
         minimum: 0,
         maximum: 65_535,
         description: 'The network it belongs to: those of one know nothing of another. Default 0.',
+      },
+      rate: {
+        type: 'object',
+        description: 'How fast it may send; flows share it evenly (RFC 8290). Default: as fast as the device takes it.',
+        properties: {
+          bits: { type: 'integer', minimum: 8_000, maximum: 1_000_000_000_000, description: 'Bits a second.' },
+          burst: {
+            type: 'integer',
+            minimum: 1_514,
+            maximum: 1_073_741_824,
+            description: 'Octets sent at once after a pause. Default: what 10 ms bring.',
+          },
+        },
+        required: ['bits'],
+        additionalProperties: false,
       },
       up: { type: 'boolean', description: 'Default true.' },
     },
@@ -141,6 +157,10 @@ function settings(a: Placed, b?: Placed): Step[] {
       const most = interfaceNamed(core, a.name, 'link set').device?.mtu;
       if (octets !== undefined || most !== undefined) new Link(core).set(a.name, { mtu: octets ?? (most as number) });
     };
+  const rate =
+    (given: Rate | undefined) =>
+    ({ core }: Target) =>
+      interfaceNamed(core, a.name, 'link set').shape(given ?? null);
   const up =
     (fact = true) =>
     ({ core }: Target) =>
@@ -151,6 +171,7 @@ function settings(a: Placed, b?: Placed): Step[] {
     ...automatic,
     ...leasing,
     ...(a.mtu === b?.mtu ? [] : [{ place: `${place}.mtu`, run: mtu(a.mtu), undo: mtu(b?.mtu) }]),
+    ...(JSON.stringify(a.rate) === JSON.stringify(b?.rate) ? [] : [{ place: `${place}.rate`, run: rate(a.rate), undo: rate(b?.rate) }]),
     ...((a.up ?? true) === (b?.up ?? true) ? [] : [{ place: `${place}.up`, run: up(a.up), undo: up(b?.up) }]),
   ];
 }

@@ -10,6 +10,7 @@ import { finishChecksum, segmentLength, segments, writeSegment } from '../wire/s
 import type { Context } from './context.js';
 import type { FrameTap } from './link/link.js';
 import type { NeighborTable } from './link/neighbor-table.js';
+import { type Rate, Shaper } from './link/shaper.js';
 import type { StackedDevice } from './stacked/stacked-device.js';
 
 /** Frames queued before a flush happens by itself: bounds what a long ingress phase pins. */
@@ -84,6 +85,8 @@ export class Interface {
   groups: Groups | null = null;
   /** The device, when it is made of other interfaces: what is sent goes on at once. */
   stacked: StackedDevice | null = null;
+  /** Bounds how fast it sends; null: as fast as the device takes it. */
+  private shaper: Shaper | null = null;
   /** The bridge it is a port of: sees its frames first. */
   master: FrameTap | null = null;
   /** Why the device is gone. */
@@ -125,6 +128,7 @@ export class Interface {
 
   /** True when a frame of this gso type leaves whole. */
   takes(gsoType: number): boolean {
+    if (this.shaper !== null) return false; // a rate is kept frame by frame
     const offloads = this.device?.offloads ?? 0;
     if (gsoType === Gso.Tcp4) return (offloads & Offload.Tso4) !== 0;
     if (gsoType === Gso.Tcp6) return (offloads & Offload.Tso6) !== 0;
@@ -187,6 +191,25 @@ export class Interface {
   }
 
   private enqueue(packet: Packet): void {
+    if (this.shaper === null) this.depart(packet);
+    else {
+      this.shaper.enqueue(packet);
+      this.ctx.soon();
+    }
+  }
+
+  /** Bounds how fast it sends; null takes the bound away, and what waits with it. */
+  shape(rate: Rate | null): void {
+    this.shaper?.close();
+    this.shaper = rate === null ? null : new Shaper(this.ctx, rate, (packet) => this.depart(packet));
+  }
+
+  /** What it is bound to. */
+  get rate(): Rate | null {
+    return this.shaper?.rate ?? null;
+  }
+
+  private depart(packet: Packet): void {
     if (this.stacked !== null) {
       this.descend(packet, this.stacked);
       return;
@@ -238,6 +261,7 @@ export class Interface {
 
   /** Drops what waits: the device is gone. */
   purge(): void {
+    if (this.shaper !== null) this.shape(this.shaper.rate);
     for (let i = 0; i < this.queued; i++) this.ctx.drop(this.queue[i] as Packet, Drop.DeviceDown);
     this.queued = 0;
     this.stalled = false;

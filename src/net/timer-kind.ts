@@ -13,6 +13,8 @@ export const TimerKind = {
   // 300: IP
   Reassembly: 300,
   PathMtu: 301,
+  // 800: shapers; the owner has `expire`
+  Shaper: 800,
   // 700: filter
   Tracking: 700,
   // 400: applications and services, with a callback

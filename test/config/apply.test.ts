@@ -49,12 +49,13 @@ describe('configuration: apply', () => {
     const before = server.core.interfaces.named('eth0');
 
     server.reload({
-      interfaces: { eth0: { device, addresses: ['10.0.0.1/24', '10.7.0.1/16'], mtu: 1_400 } },
+      interfaces: { eth0: { device, addresses: ['10.0.0.1/24', '10.7.0.1/16'], mtu: 1_400, rate: { bits: 1e9 } } },
       routes: [{ to: '10.99.0.0/16', via: '10.7.0.9' }],
       services: { echo: true, discard: true },
     });
     assert.equal(server.core.interfaces.named('eth0'), before, 'the interface is the same one');
     assert.equal(server.link.show('eth0')[0]?.mtu, 1_400);
+    assert.deepEqual(before?.rate, { bits: 1e9 });
     assert.deepEqual(
       server.route
         .show()
