@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type AnyStack, createStack } from '#src/index.js';
 import type { Interface } from '#src/net/interface.js';
-import { makeNetns, type Netns } from '../support/netns.js';
-import { needs } from '../support/requirements.js';
+import { makeNetns, type Netns } from '../../support/netns.js';
+import { needs } from '../../support/requirements.js';
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
