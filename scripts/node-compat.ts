@@ -29,7 +29,8 @@ function once(folder: string, name: string, config: string, stacked: boolean): P
   const preload = stacked ? ['--import', pathToFileURL(resolve('dist', 'register.js')).href] : [];
   const env = { ...process.env, ANYSTACK_CONFIG: config, NODE_TEST_KNOWN_GLOBALS: '0', NODE_SKIP_FLAG_CHECK: '1' };
   return new Promise((settle) => {
-    const child = spawn(process.execPath, [...preload, join(folder, name)], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [...preload, join(folder, name)], { cwd: folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const end = (): void => endGroup(child.pid);
     let said = '';
     let late = false;
     const keep = (chunk: Buffer): void => {
@@ -39,14 +40,24 @@ function once(folder: string, name: string, config: string, stacked: boolean): P
     child.stderr.on('data', keep);
     const limit = setTimeout(() => {
       late = true;
-      child.kill('SIGKILL');
+      end();
     }, LIMIT_MS);
+    child.on('exit', end);
     child.on('close', (code) => {
       clearTimeout(limit);
       const skipped = code === 0 && /^1\.\.0 # Skipped/m.test(said);
       settle({ name, outcome: late ? 'timeout' : code !== 0 ? 'fail' : skipped ? 'skip' : 'pass', said });
     });
   });
+}
+
+/** A test and whatever it has started. */
+function endGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, 'SIGKILL');
+  } catch {
+    // Nothing of it is left.
+  }
 }
 
 /** The tests of net and dgram that use nothing of Node's inside. */

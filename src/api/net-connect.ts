@@ -64,7 +64,7 @@ export class Attempt {
   }
 
   private resolve(lookup: Lookup): void {
-    const { host, family, hints, localAddress, race } = this.target;
+    const { host, port, family, hints, localAddress, race } = this.target;
     const { owner } = this;
     const all = race && family !== 4 && family !== 6 && localAddress === undefined;
     lookup(host, all ? { family, hints, all } : { family, hints }, (error, found, kind) => {
@@ -73,7 +73,7 @@ export class Attempt {
       if (error) owner.emit('lookup', error, undefined, undefined, host);
       else for (const { address, family: f } of addresses) owner.emit('lookup', null, address, f, host);
       // Listeners of the error are attached after this call where the lookup answers at once.
-      const wrong = error ?? unusable(addresses, host);
+      const wrong = error ?? unusable(addresses, host, port);
       if (wrong !== null) process.nextTick(() => !this.over && this.end(wrong));
       else if (!this.over) this.begin(interleaved(addresses));
     });
@@ -166,12 +166,15 @@ export class Attempt {
   }
 }
 
-function unusable(addresses: readonly LookupAddress[], host: string): Error | null {
+function unusable(addresses: readonly LookupAddress[], host: string, port: number): Error | null {
   const [first] = addresses;
   if (first === undefined) return new LookupError(host);
   if (addresses.some(usable)) return null;
   if (!isIP(first.address)) return new ArgumentTypeError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${first.address}`);
-  return new ArgumentTypeError('ERR_INVALID_ADDRESS_FAMILY', `Invalid address family: ${first.family} ${host}`);
+  return Object.assign(new ArgumentTypeError('ERR_INVALID_ADDRESS_FAMILY', `Invalid address family: ${first.family} ${host}:${port}`), {
+    host,
+    port,
+  });
 }
 
 const usable = ({ address, family }: LookupAddress): boolean => (family === 4 || family === 6) && isIP(address) !== 0;

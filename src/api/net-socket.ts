@@ -247,7 +247,7 @@ export class SocketMethods extends Duplex {
   }
 
   get bufferSize(): number | undefined {
-    return this._state.core === null ? undefined : this.writableLength;
+    return this._state.core === null && !this.connecting ? undefined : this.writableLength;
   }
 
   get pending(): boolean {

@@ -53,16 +53,21 @@ export class SocketState implements Connecting {
     this.stack = net.stack;
     this.options = options;
     this.onRead = checkedOnRead(options.onread);
-    this.transfer = new Transfer(socket, this.onRead);
     this.hold = new Hold(net.stack.hyper);
+    this.transfer = new Transfer(socket, this.onRead, this.busy);
   }
+
+  private readonly busy = (busy: boolean): void => {
+    if (busy) this.hold.begin();
+    else this.hold.end();
+  };
 
   /** A destroyed socket connects again. */
   renew(): void {
     const { socket } = this;
     (socket as unknown as { _undestroy(): void })._undestroy();
     Reflect.deleteProperty(socket, 'write');
-    this.transfer = new Transfer(socket, this.onRead);
+    this.transfer = new Transfer(socket, this.onRead, this.busy);
     this.peer = this.name = null;
   }
 

@@ -45,6 +45,9 @@ export class Transfer {
   underWay = 0;
   private readonly stream: TransferStream;
   private readonly onRead: OnRead | null;
+  private readonly busy: (busy: boolean) => void;
+  /** The peer's end has been read. */
+  private ended = false;
   /** The stream wants octets. */
   private wanting = false;
   private readonly chunks: Uint8Array[] = [];
@@ -53,9 +56,11 @@ export class Transfer {
   private done: WriteCallback | null = null;
   private ending: WriteCallback | null = null;
 
-  constructor(stream: TransferStream, onRead: OnRead | null) {
+  /** `busy` hears false when the peer has ended and nothing is under way, and true when a write waits after that: as in Node, only then is it worth a process. */
+  constructor(stream: TransferStream, onRead: OnRead | null, busy: (busy: boolean) => void) {
     this.stream = stream;
     this.onRead = onRead;
+    this.busy = busy;
   }
 
   /** `core` is connected: what was asked before begins now. */
@@ -105,13 +110,18 @@ export class Transfer {
       this.bytesWritten += this.offset;
     }
     this.chunks.push(chunk);
-    this.done = done;
+    this.wait(done);
   }
 
   writev(chunks: readonly { chunk: Uint8Array }[], done: WriteCallback): void {
     for (const { chunk } of chunks) this.chunks.push(chunk);
-    this.done = done;
+    this.wait(done);
     if (this.core !== null) this.flush();
+  }
+
+  private wait(done: WriteCallback): void {
+    this.done = done;
+    if (this.ended) this.busy(true);
   }
 
   /** Sends FIN behind everything written. */
@@ -174,6 +184,8 @@ export class Transfer {
       this.stream.destroy(callError(n, 'read'));
       return;
     }
+    this.ended = true;
+    if (this.done === null) this.busy(false);
     this.stream.push(null);
     // 'end' comes only of a read, and a stream without a reader would wait for ever.
     this.stream.read(0);
@@ -207,6 +219,7 @@ export class Transfer {
     this.chunks.length = 0;
     this.next = 0;
     this.offset = this.underWay = 0;
+    if (this.ended) this.busy(false);
     done(error);
     if (error === null && this.ending !== null && this.done === null && this.core !== null) this.finish();
   }
