@@ -1,7 +1,7 @@
 import type { OptionValues } from 'commander';
 import type { AddrInfo } from '../api/addr.js';
 import { UsageError } from './failure.js';
-import { ask, tell } from './remote.js';
+import { ask, tellFamily } from './remote.js';
 import { action, keywords, needed } from './words.js';
 
 /** `anystack addr`. */
@@ -9,7 +9,7 @@ export async function run(words: readonly string[], options: OptionValues): Prom
   const verb = action(words[0], ['show', 'add', 'del'], 'addr');
   if (verb === 'show') {
     const { dev } = keywords(words.slice(1), { dev: 'string' }, 'addr show');
-    return tell(options, lines, 'addr.show', dev);
+    return tellFamily(options, (a: AddrInfo) => a.family === 6, lines, 'addr.show', dev);
   }
   const prefix = needed(words, 1, `addr ${verb}`, 'an address with its prefix length, such as 10.0.0.2/24');
   const { dev } = keywords(words.slice(2), { dev: 'string' }, `addr ${verb}`);

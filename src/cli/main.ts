@@ -56,10 +56,15 @@ verb('down', 'end a running stack', () => import('./down.js'), { client: true })
 verb('check', 'check a configuration file without applying it', () => import('./check.js'), { arguments: '<file>' });
 verb('reload', 'apply what has changed in its configuration file, or in another', () => import('./reload.js'), { arguments: '[file]', client: true });
 
+const families = [
+  ['-4, --four', 'show IPv4 only'],
+  ['-6, --six', 'show IPv6 only'],
+] as const;
 verb('addr', 'addresses: [show [dev IF]] | add P dev IF | del P dev IF', () => import('./addr.js'), {
   arguments: '[words...]',
   alias: ['a', 'address'],
   client: true,
+  options: families,
 });
 verb('link', 'interfaces: [show [IF]] | set IF [up|down] [mtu N] [promisc on|off]', () => import('./link.js'), {
   arguments: '[words...]',
@@ -70,6 +75,7 @@ verb('route', 'routes: [show] | add|replace|del P [via A] [dev IF] … | get A',
   arguments: '[words...]',
   alias: ['r'],
   client: true,
+  options: families,
 });
 verb('rule', 'policy rules: [show] | add|del [priority N] [from P] [iif IF] [mark N] … table N|blackhole|…', () => import('./rule.js'), {
   arguments: '[words...]',
@@ -79,6 +85,7 @@ verb('neigh', 'neighbours: [show [dev IF]] | add|replace A lladdr MAC dev IF | d
   arguments: '[words...]',
   alias: ['n', 'neighbor', 'neighbour'],
   client: true,
+  options: families,
 });
 verb('filter', 'rules with counters: [show] | connections | flush', () => import('./filter.js'), {
   arguments: '[words...]',

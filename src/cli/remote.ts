@@ -21,6 +21,19 @@ export async function tell<T>(options: OptionValues, lines: (result: T) => reado
   return 0;
 }
 
+/** `tell` of a list whose members have a family: -4 and -6 leave out the other one's, as iproute2 does. */
+export async function tellFamily<T>(
+  options: OptionValues,
+  six: (member: T) => boolean,
+  lines: (members: readonly T[]) => readonly string[],
+  method: string,
+  ...params: unknown[]
+): Promise<number> {
+  const all = (await ask(options, method, ...params)) as readonly T[];
+  print(options, options['six'] === true ? all.filter(six) : options['four'] === true ? all.filter((member) => !six(member)) : all, lines);
+  return 0;
+}
+
 /** A result for a person or for a program. */
 export function print<T>(options: OptionValues, result: T, lines: (result: T) => readonly string[]): void {
   const text = options['json'] === true ? [JSON.stringify(result)] : lines(result);

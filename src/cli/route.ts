@@ -1,6 +1,6 @@
 import type { OptionValues } from 'commander';
 import type { RouteAnswer, RouteInfo } from '../api/route.js';
-import { ask, tell } from './remote.js';
+import { ask, tell, tellFamily } from './remote.js';
 import { action, keywords, needed } from './words.js';
 
 const flowWords = {
@@ -18,7 +18,7 @@ const types = ['unicast', 'blackhole', 'unreachable', 'prohibit'];
 /** `anystack route`. */
 export async function run(words: readonly string[], options: OptionValues): Promise<number> {
   const verb = action(words[0], ['show', 'add', 'del', 'replace', 'get'], 'route');
-  if (verb === 'show') return tell(options, lines, 'route.show');
+  if (verb === 'show') return tellFamily(options, (r: RouteInfo) => r.family === 6, lines, 'route.show');
   const typed = types.includes(words[1] ?? '') ? 1 : 0;
   const to = needed(words, 1 + typed, `route ${verb}`, verb === 'get' ? 'an address' : "'default' or a prefix such as 10.1.0.0/16");
   const rest = words.slice(2 + typed);
