@@ -15,8 +15,8 @@ export interface Links {
 class Table {
   readonly number: number;
   readonly vrf: number;
-  readonly v4: Fib;
-  readonly v6: Fib;
+  v4: Fib;
+  v6: Fib;
 
   constructor(number: number, vrf: number, topBits: 16 | 24) {
     this.number = number;
@@ -125,17 +125,41 @@ export class Routes {
   removeHops(match: (hop: Hop) => boolean): number {
     let removed = 0;
     for (const table of this.tables) {
-      for (const fib of [table.v4, table.v6]) {
+      for (const family of ['v4', 'v6'] as const) {
+        const fib = table[family];
         const found: number[] = [];
         fib.forEach((w0, w1, w2, w3, length, value) => {
           if ((this.groups.at(value) as Group).hops.some(match)) found.push(w0, w1, w2, w3, length);
         });
-        for (let i = 0; i < found.length; i += 5) {
-          const [w0, w1, w2, w3, length] = found.slice(i, i + 5) as [number, number, number, number, number];
-          removed += this.filter(fib, new Address(w0, w1, w2, w3), length, (hop) => !match(hop));
-        }
+        const most = found.length / 5 > fib.size / 2;
+        if (most) table[family] = new Fib(family === 'v4' ? 4 : 6, this.topBits);
+        removed += most ? this.move(fib, table[family], match) : this.take(fib, found, match);
       }
     }
+    if (removed > 0) this.invalidate();
+    return removed;
+  }
+
+  /** Takes the hops that match from these prefixes, five words each. */
+  private take(fib: Fib, found: readonly number[], match: (hop: Hop) => boolean): number {
+    let removed = 0;
+    for (let i = 0; i < found.length; i += 5) {
+      const [w0, w1, w2, w3, length] = found.slice(i, i + 5) as [number, number, number, number, number];
+      removed += this.filter(fib, new Address(w0, w1, w2, w3), length, (hop) => !match(hop));
+    }
+    return removed;
+  }
+
+  /** Where most go, what stays is put into a table of its own: a removal looks for what covers it, an addition need not. */
+  private move(from: Fib, to: Fib, match: (hop: Hop) => boolean): number {
+    let removed = 0;
+    from.forEach((w0, w1, w2, w3, length, value) => {
+      const old = this.groups.at(value) as Group;
+      const hops = old.hops.filter((hop) => !match(hop));
+      removed += old.hops.length - hops.length;
+      if (hops.length > 0) to.set(w0, w1, w2, w3, length, this.groups.take(hops).id);
+      this.groups.leave(old);
+    });
     return removed;
   }
 
