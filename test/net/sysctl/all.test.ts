@@ -5,21 +5,7 @@ import { Sysctl, type SysctlName, sysctls } from '#src/net/sysctl.js';
 
 /** Tunables that no test sets. The list only shrinks: what a test sets must leave it, and a new tunable comes with its test. */
 const UNTESTED: readonly string[] = [
-  'net.ipv6.ip6frag_time',
-  'net.ipv6.conf.all.hop_limit',
-  'net.ipv6.conf.all.enhanced_dad',
-  'net.ipv6.conf.all.autoconf',
   'net.ipv6.conf.all.regen_max_retry',
-  'net.ipv6.conf.all.accept_ra_defrtr',
-  'net.ipv6.conf.all.accept_ra_pinfo',
-  'net.ipv6.conf.all.accept_ra_rtr_pref',
-  'net.ipv6.conf.all.accept_ra_rt_info_max_plen',
-  'net.ipv6.conf.all.accept_ra_mtu',
-  'net.ipv6.conf.all.accept_ra_min_hop_limit',
-  'net.ipv6.conf.all.router_solicitation_interval',
-  'net.ipv6.conf.all.router_solicitation_max_interval',
-  'net.ipv6.conf.all.force_mld_version',
-  'anystack.redirect_lifetime',
   'net.ipv4.tcp_sack',
   'net.ipv4.tcp_dsack',
   'net.ipv4.tcp_window_scaling',
@@ -44,10 +30,8 @@ const UNTESTED: readonly string[] = [
   'net.ipv4.tcp_min_snd_mss',
   'net.ipv4.tcp_base_mss',
   'net.ipv4.tcp_mtu_probing',
-  'net.ipv4.tcp_autocorking',
   'net.ipv4.tcp_rto_min_us',
   'anystack.tcp_initial_window',
-  'anystack.tcp_connections_max',
   'anystack.tcp_buffers',
   'anystack.tcp_ack_second',
   'net.ipv4.tcp_min_tso_segs',
@@ -61,7 +45,7 @@ const UNTESTED: readonly string[] = [
 ];
 
 /** Tunables that nothing reads. */
-const WITHOUT_EFFECT: readonly string[] = ['net.ipv4.tcp_autocorking'];
+const WITHOUT_EFFECT: readonly string[] = [];
 
 /** All TypeScript of a folder in one text. */
 const text = (folder: string, except: RegExp): string =>
