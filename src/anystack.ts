@@ -6,6 +6,7 @@ import { Addr } from './api/addr.js';
 import { createDgram, type Dgram } from './api/dgram.js';
 import { FilterApi } from './api/filter.js';
 import { createHttp, createHttp2, createHttps, createTls, type Http, type Http2, type Https, type Tls } from './api/http.js';
+import { IpsecApi } from './api/ipsec.js';
 import { Link } from './api/link.js';
 import { Neigh } from './api/neigh.js';
 import { createNet, type Net } from './api/net.js';
@@ -97,6 +98,8 @@ export class AnyStack {
   readonly neigh: Neigh;
   /** Rules with their counters, tracked flows. */
   readonly filter: FilterApi;
+  /** SAs, policies, IKE. */
+  readonly ipsec: IpsecApi;
   readonly sysctl: SysctlApi;
   readonly services: Services;
   /** Where names are asked for, and what asks. */
@@ -139,6 +142,7 @@ export class AnyStack {
     this.rule = new Rule(this.core);
     this.neigh = new Neigh(this.core);
     this.filter = new FilterApi(this.core);
+    this.ipsec = new IpsecApi(this.core);
     this.services = new Services(this.core);
     this.names = new Names(this.core);
     this.dhcp = new Dhcp(this.core, this.names.settings, () => this.checkReady());

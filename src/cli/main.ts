@@ -94,6 +94,7 @@ verb('filter', 'rules with counters: [show] | connections | flush', () => import
 });
 verb('dns', 'names: NAME [TYPE] asks, alone it shows servers', () => import('./dns.js'), { arguments: '[words...]', client: true });
 verb('dhcp', 'DHCP leases, ours and those given', () => import('./dhcp.js'), { arguments: '[words...]', client: true });
+verb('ipsec', 'IPsec: [status] | sad | spd | up NAME | down NAME', () => import('./ipsec.js'), { arguments: '[words...]', client: true });
 verb('ss', 'sockets', () => import('./ss.js'), {
   client: true,
   options: [

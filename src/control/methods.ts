@@ -53,6 +53,11 @@ const table = {
   'neigh.del': ({ stack }: Call, to: string, where: Dev) => stack.neigh.del(to, where),
   'neigh.replace': ({ stack }: Call, to: string, spec: Neighbor) => stack.neigh.replace(to, spec),
 
+  'ipsec.status': ({ stack }: Call) => stack.ipsec.status(),
+  'ipsec.sad': ({ stack }: Call) => stack.ipsec.sad(),
+  'ipsec.spd': ({ stack }: Call) => stack.ipsec.spd(),
+  'ipsec.up': ({ stack }: Call, name: string) => stack.ipsec.up(name),
+  'ipsec.down': ({ stack }: Call, name: string) => stack.ipsec.down(name),
   'filter.show': ({ stack }: Call) => stack.filter.show(),
   'filter.connections': ({ stack }: Call) => stack.filter.connections(),
   'filter.flush': ({ stack }: Call) => stack.filter.flush(),

@@ -30,6 +30,26 @@ describe('configuration: ipsec', () => {
     const text = await new Promise((resolve) => socket.once('data', (data) => resolve(String(data))));
     assert.equal(text, 'through the tunnel');
     assert.equal(a.core.ipsec.sas().length, 2);
+    assert.deepEqual(
+      a.ipsec.status().map((ike) => [ike.connection, ike.state, ike.role, ike.local, ike.remote, ike.children]),
+      [['peer', 'established', 'initiator', '192.0.2.1', '192.0.2.2', ['net']]],
+    );
+    assert.deepEqual(
+      a.ipsec
+        .sad()
+        .map((sa) => [sa.direction, sa.protocol, sa.mode, sa.badIcv])
+        .sort(),
+      [
+        ['in', 'esp', 'tunnel', 0],
+        ['out', 'esp', 'tunnel', 0],
+      ],
+    );
+    assert(a.ipsec.spd().some((policy) => policy.action === 'protect' && policy.selectors.includes('10.1.0.0/24 <> 10.2.0.0/24')));
+    assert.equal(a.ipsec.down('peer'), 1);
+    a.ipsec.up('peer');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(a.ipsec.status().filter((ike) => ike.state === 'established').length, 1, 'taken down and up again');
+    assert.throws(() => a.ipsec.up('none'), { code: 'ENOENT' });
     socket.destroy();
     server.close();
     const { ipsec: _gone, ...rest } = config(1, left, '10.2.0.0/24');
