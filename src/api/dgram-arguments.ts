@@ -40,13 +40,13 @@ const alreadyConnected = (): StateError => new StateError('ERR_SOCKET_DGRAM_IS_C
 
 const firstFunction = (...values: unknown[]): DgramCallback | undefined => values.find((x) => typeof x === 'function') as DgramCallback | undefined;
 
-const KINDS = 'an instance of Buffer, TypedArray, or DataView or of type string';
+const KINDS = 'of type string or an instance of Buffer, TypedArray, or DataView';
 
-function octets(value: unknown, name: string): Uint8Array {
+function octets(value: unknown, name: string, given: unknown = value): Uint8Array {
   if (value instanceof Uint8Array) return value;
   if (typeof value === 'string') return Buffer.from(value);
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  throw invalidType(name, KINDS, value);
+  throw invalidType(name, KINDS, given);
 }
 
 function slice(message: DgramPayload, offset: unknown, length: unknown): Uint8Array {
@@ -62,6 +62,6 @@ const outOfBounds = (what: string): ArgumentRangeError => new ArgumentRangeError
 
 function gather(message: DgramPayload): Uint8Array {
   if (!Array.isArray(message)) return octets(message, 'buffer');
-  const parts = (message as readonly unknown[]).map((part) => octets(part, 'buffer list arguments'));
+  const parts = (message as readonly unknown[]).map((part) => octets(part, 'buffer list arguments', message));
   return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
 }

@@ -104,7 +104,8 @@ export class Attempt {
 
   private dial(address: string, family: number, port: number): Error | null {
     const { stack } = this.owner;
-    const to = parseEndpoint(stack, address);
+    // "Any" as a destination is ourselves, as on Linux.
+    const to = parseEndpoint(stack, address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address);
     if (to === null) return callError(-Errno.EINVAL, 'connect', address, port);
     const core = stack.tcp.openSocket(family === 6 && !to.address.isV4 ? 6 : 4);
     this.owner.prepare(core);

@@ -90,7 +90,7 @@ export function checkedNumber(value: unknown, name: string): number {
 
 /** An error of a core socket's call as an exception; `result` is the negative errno. */
 export function callError(result: number, syscall: string, address?: string, port?: number): NetError {
-  return new NetError(nameOf(result), syscall, address, port);
+  return new NetError(nameOf(result), syscall, address, port || undefined); // as Node has it: no port where it is 0
 }
 
 /** Throws what a core socket answered when it is an error; hands counts on. */

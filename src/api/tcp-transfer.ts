@@ -172,7 +172,7 @@ export class Transfer {
     const into = typeof buffer === 'function' ? buffer() : buffer;
     const n = core.read(into, 0, into.length);
     this.bytesRead += n;
-    return callback(n, into) !== false && this.wanting;
+    return callback.call(this.stream, n, into) !== false && this.wanting;
   }
 
   /** The end of the stream, an error, or nothing yet. */

@@ -16,4 +16,14 @@ describe('net: what a given lookup answers', () => {
     assert.deepEqual([code, host, port, message], ['ERR_INVALID_ADDRESS_FAMILY', 'somewhere', 7, 'Invalid address family: 100 somewhere:7']);
     await stack.close();
   });
+
+  it("'any' as a destination is ourselves, as on Linux", async () => {
+    const stack = createStack({});
+    const server = stack.net.createServer((peer) => peer.end());
+    await new Promise<void>((resolve) => server.listen(7, '127.0.0.1', resolve));
+    const socket = stack.net.connect(7, '0.0.0.0');
+    await new Promise((resolve) => socket.once('connect', resolve));
+    assert.equal(socket.remoteAddress, '127.0.0.1');
+    await stack.close();
+  });
 });

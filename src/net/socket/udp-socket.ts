@@ -35,6 +35,8 @@ export class UdpSocket extends Socket {
   encapsulation: ((packet: Packet) => boolean) | null = null;
   connected = false;
   private error = 0;
+  /** What a program asked for and reads back: datagrams are not buffered on the way down. */
+  private sendBuffer: number;
   private broadcast = false;
   private ttl = 0;
   private trafficClass = 0;
@@ -53,6 +55,7 @@ export class UdpSocket extends Socket {
     super(ctx, family);
     this.udp = udp;
     this.queue = new DatagramQueue(ctx, ctx.sysctl.v['net.core.rmem_default']);
+    this.sendBuffer = ctx.sysctl.v['net.core.wmem_default'];
     this.discover = ctx.sysctl.v['net.ipv4.ip_no_pmtu_disc'] === 0;
     if (family === 4) this.localAddress.setV4(0);
   }
@@ -289,7 +292,7 @@ export class UdpSocket extends Socket {
       case 'SO_RCVBUF':
         return this.queue.limit;
       case 'SO_SNDBUF':
-        return this.ctx.sysctl.v['net.core.wmem_default'];
+        return this.sendBuffer;
       case 'SO_REUSEADDR':
       case 'SO_REUSEPORT':
         return this.reuse ? 1 : 0;
@@ -334,7 +337,8 @@ export class UdpSocket extends Socket {
         this.queue.limit = Math.min(Math.max(n, 2_048), v['net.core.rmem_max']);
         return 0;
       case 'SO_SNDBUF':
-        return 0; // datagrams are not buffered on the way down
+        this.sendBuffer = Math.min(Math.max(n, 4_608), v['net.core.wmem_max']);
+        return 0;
       case 'SO_REUSEADDR':
       case 'SO_REUSEPORT':
         this.reuse = n !== 0;
