@@ -83,6 +83,10 @@ function installNet(net: Mutable<typeof HostNet>, stack: Net, ours: Chooser): vo
   net.connect = net.createConnection = dial as never;
   net.Socket = stack.Socket as never;
   (net as { Stream?: unknown }).Stream = stack.Socket; // its old name
+  net.getDefaultAutoSelectFamily = stack.getDefaultAutoSelectFamily;
+  net.setDefaultAutoSelectFamily = stack.setDefaultAutoSelectFamily;
+  net.getDefaultAutoSelectFamilyAttemptTimeout = stack.getDefaultAutoSelectFamilyAttemptTimeout;
+  net.setDefaultAutoSelectFamilyAttemptTimeout = stack.setDefaultAutoSelectFamilyAttemptTimeout;
   net.Server.prototype.listen = function (this: HostNet.Server, ...args: unknown[]) {
     const first = args[0] as { path?: unknown; fd?: unknown } | null;
     const pipe = destination(args).path || (typeof first === 'object' && first !== null && first.fd !== undefined);

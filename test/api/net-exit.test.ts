@@ -47,4 +47,17 @@ describe('net: what keeps a process', () => {
         socket.end('x');
       });`);
   });
+
+  it('the preload takes the defaults of connect over too', function () {
+    this.timeout(20_000);
+    ends(`const net = require('net');
+      net.setDefaultAutoSelectFamily(false);
+      const server = net.createServer().listen(0, '127.0.0.1', () => {
+        const lookup = (host, options, done) => done(null, '::1', 6);
+        net.connect({ port: server.address().port, host: 'both', lookup }).on('error', ({ code }) => {
+          process.exitCode = code === 'ECONNREFUSED' && !net.getDefaultAutoSelectFamily() ? 0 : 1;
+          server.close();
+        });
+      });`);
+  });
 });
