@@ -1,7 +1,10 @@
 /** The exceptions of tidy. Lists here shrink: what no longer needs its place is a problem itself. */
 
 /** Files past 400 lines, with the reason. */
-export const allowLong: Readonly<Record<string, string>> = {};
+export const allowLong: Readonly<Record<string, string>> = {
+  'test/net/ipsec/hostile.test.ts': 'one list of what a stranger may send',
+  'test/net/ipsec/ike.test.ts': 'one conversation after the other between the same two ends',
+};
 
 /** Where reading begins: what package.json exports and runs. */
 export const entryPoints: readonly string[] = [

@@ -20,3 +20,6 @@ export { NO_CRYPTO } from './hyper/virtual-host.js';
 export function createStack(config: Config = {}, options: StackOptions = {}): AnyStack {
   return new AnyStack(config, options);
 }
+
+/** Keys in Wireshark's files, for captures of one's own traffic: whoever reads them reads the traffic. */
+export { exportEspKeys, ikeLine } from './observe/ipsec-keys.js';

@@ -82,6 +82,7 @@ export function readDelete(body: Uint8Array): { protocol: number; spis: Uint8Arr
   };
 }
 
+/** A Delete payload (RFC 7296 §3.11): SPIs of one protocol, all of one length; none for the IKE SA itself. */
 export function putDelete(protocol: number, spis: readonly Uint8Array[]): Uint8Array {
   const size = spis[0]?.length ?? 0;
   return join(Uint8Array.of(protocol, size, spis.length >> 8, spis.length & 255), ...spis);
@@ -128,6 +129,7 @@ export function readTrafficSelectors(body: Uint8Array): TrafficSelector[] | null
   return at === body.length ? selectors : null;
 }
 
+/** A TSi or TSr payload (RFC 7296 §3.13). */
 export function putTrafficSelectors(selectors: readonly TrafficSelector[]): Uint8Array {
   const parts = selectors.map((s) => {
     const first = addressOctets(s.first);
@@ -175,6 +177,7 @@ export function readConfig(body: Uint8Array): { type: number; attributes: { type
   return { type: view.getUint8(0), attributes };
 }
 
+/** A Configuration payload (RFC 7296 §3.15). */
 export function putConfig(type: number, attributes: readonly { readonly type: number; readonly value: Uint8Array }[]): Uint8Array {
   const parts = attributes.map((a) => join(Uint8Array.of(a.type >> 8, a.type & 255, a.value.length >> 8, a.value.length & 255), a.value));
   return join(Uint8Array.of(type, 0, 0, 0), ...parts);

@@ -97,6 +97,7 @@ export interface Header {
   readonly length: number;
 }
 
+/** One payload of a message: a range of its octets (RFC 7296 §3.2). */
 export interface Payload {
   readonly type: number;
   readonly critical: boolean;
