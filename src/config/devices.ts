@@ -104,11 +104,19 @@ const plain: readonly Schema[] = [
   }),
   device(
     'udp-nat',
-    "UDP alone, each port by a socket of the host: the medium of a VPN without privilege.",
+    'UDP alone, each port by a socket of the host: the medium of a VPN without privilege.',
     {
       address: string("The stack's own IPv4 address on it."),
-      publish: { type: 'object', description: "Ports of the stack to be reached from outside, and the host's ports for them.", additionalProperties: port("The host's port.") },
-      map: { type: 'object', description: "Peers that are elsewhere: 'address:port' inside to 'address:port' outside.", additionalProperties: string('Outside.') },
+      publish: {
+        type: 'object',
+        description: "Ports of the stack to be reached from outside, and the host's ports for them.",
+        additionalProperties: port("The host's port."),
+      },
+      map: {
+        type: 'object',
+        description: "Peers that are elsewhere: 'address:port' inside to 'address:port' outside.",
+        additionalProperties: string('Outside.'),
+      },
       loopbackAs: string("What the host's own loopback address is called inside."),
       mtu,
     },

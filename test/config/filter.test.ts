@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { checkConfig, type Config } from '#src/config/config.js';
+import { type Config, checkConfig } from '#src/config/config.js';
 import { createStack, memoryLink } from '#src/index.js';
 
 const eth0 = { device: { type: 'memory' }, addresses: ['10.0.0.1/24'] };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { parseAddress, parsePrefix, type Address, type Prefix } from '#src/base/address.js';
-import { seconds, type Micros } from '#src/base/time.js';
+import { type Address, type Prefix, parseAddress, parsePrefix } from '#src/base/address.js';
+import { type Micros, seconds } from '#src/base/time.js';
 import type { Crypto } from '#src/hyper/crypto.js';
 import { type MemoryDevice, type MemoryLinkOptions, memoryHub } from '#src/hyper/memory-link.js';
 import { VirtualClock, VirtualHost } from '#src/hyper/virtual-host.js';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { Checksum, HEADROOM, type Packet, PacketPool, SMALL_SLOT } from '#src/base/packet.js';
 import { Slab } from '#src/base/slab.js';
+import { seconds } from '#src/base/time.js';
 import { type MemoryDevice, memoryLink } from '#src/hyper/memory-link.js';
 import { VirtualClock } from '#src/hyper/virtual-host.js';
 import type { Interface } from '#src/net/interface.js';
 import type { Stack } from '#src/net/stack.js';
 import { finishChecksum } from '#src/wire/segment.js';
-import { seconds } from '#src/base/time.js';
 import { assertEmpty, lone, type NetOptions, prefix } from './stacks.js';
 
 /** Octets from hex text; blanks are for people. */
