@@ -26,7 +26,7 @@ export function sendArguments(message: DgramPayload, rest: readonly unknown[], c
   const sliced = connected ? typeof b === 'number' : Boolean(d) || (Boolean(c) && typeof c !== 'function');
   const data = sliced ? slice(message, a, b) : gather(message);
   if (connected) {
-    if ((c && typeof c !== 'function') || (d && typeof d !== 'function')) throw alreadyConnected();
+    if ((c && !(sliced && typeof c === 'function')) || (d && typeof d !== 'function')) throw alreadyConnected();
     return { data, connected, address: '', port: 0, callback: sliced ? firstFunction(c, d, e) : firstFunction(a) };
   }
   const [port, address, callback] = sliced ? [c, d, e] : [a, b, c];

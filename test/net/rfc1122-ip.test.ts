@@ -185,4 +185,14 @@ describe('RFC 1122 §3: IP and ICMP', () => {
     assert.equal(toHex((t.packets()[0] as Uint8Array).subarray(12, 20)), '0a0000020a000009');
     other.close();
   });
+
+  it('§3.3.1.3: a rule may choose the way by the type of service', () => {
+    const route = { family: 4, prefix: address('0.0.0.0'), length: 0, type: 'unicast', gateway: address('10.0.0.9') } as const;
+    t.stack.ip.routes.add({ ...route, index: t.eth0.index, source: null, metric: 0, mtu: 0, table: 100, vrf: 0, protocol: 'static' });
+    t.stack.ip.routes.setRules([{ priority: 10, trafficClass: 0xb8, action: { table: 100 } }]);
+    assert.equal(send('192.0.2.7'), -Errno.ENETUNREACH);
+    socket.setOption('IP_TOS', 0xb8);
+    assert.equal(send('192.0.2.7'), 1);
+    assert.equal(t.packets().length, 1);
+  });
 });

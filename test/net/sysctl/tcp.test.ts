@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { established, ms } from '../../support/tcp-states.js';
 import { TcpBench } from '../../support/tcp-bench.js';
+import { established, ms } from '../../support/tcp-states.js';
 
 describe('tunables of TCP', () => {
   const connect = (sysctl: Record<string, unknown>): TcpBench => {
