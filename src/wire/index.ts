@@ -2,10 +2,10 @@
 export * as ah from './ah.js';
 export * as arp from './arp.js';
 export * as dhcp from './dhcp.js';
+export * as dhcpv6 from './dhcpv6.js';
 export * as dns from './dns.js';
 export * as dnsName from './dns-name.js';
 export * as dnsWriter from './dns-writer.js';
-export * as dhcpv6 from './dhcpv6.js';
 export * as esp from './esp.js';
 export * as ethernet from './ethernet.js';
 export * as gre from './gre.js';

@@ -7,7 +7,7 @@ import type { Auth, Connection } from '#src/net/ipsec/ike/connection.js';
 import { Stack } from '#src/net/stack.js';
 import { Sysctl } from '#src/net/sysctl.js';
 import { IkeService } from '#src/services/ike.js';
-import { connection, type ConnectionText, psk } from '../support/ike.js';
+import { type ConnectionText, connection, psk } from '../support/ike.js';
 import { type Counterparts, counterparts } from '../support/interop.js';
 import { dropsOf, route } from '../support/ipsec.js';
 import { address, prefix } from '../support/stacks.js';
@@ -124,8 +124,10 @@ describe('IKEv2 and ESP against strongSwan', function () {
   const pings = (from: string, to: string, count: number, size: number): Promise<string> =>
     new Promise((resolve) => {
       void import('node:child_process').then(({ execFile }) =>
-        execFile('ip', ['netns', 'exec', `${peers.prefix}A`, 'ping', '-c', String(count), '-i', '0.05', '-W', '2', '-s', String(size), '-I', from, to], (_e, out, err) =>
-          resolve(out + err),
+        execFile(
+          'ip',
+          ['netns', 'exec', `${peers.prefix}A`, 'ping', '-c', String(count), '-i', '0.05', '-W', '2', '-s', String(size), '-I', from, to],
+          (_e, out, err) => resolve(out + err),
         ),
       );
     });
@@ -182,7 +184,10 @@ describe('IKEv2 and ESP against strongSwan', function () {
         const before = service.ike.list().find((s) => s.state === 'established');
         if (by === 'us' && before !== undefined) service.ike.exchanges.rekeyIke(before);
         else await peers.script('ss/sw.sh', ['A', '--rekey', '--ike', 'ipx']);
-        await until(() => service.ike.list().some((s) => s.state === 'established' && s !== before) && service.ike.list().length === 1, 'the IKE SA is rekeyed');
+        await until(
+          () => service.ike.list().some((s) => s.state === 'established' && s !== before) && service.ike.list().length === 1,
+          'the IKE SA is rekeyed',
+        );
       }
       assert.equal(await traffic, 60, JSON.stringify([log, dropsOf(stack)]));
       await stop(mine);
