@@ -19,7 +19,6 @@ import mqtt from 'mqtt';
 
 const ports = [1, 2, 3].map((number) => ({ number, cable: memoryLink() }));
 const stackOn = (device, name, address) => createStack({ name, interfaces: { eth0: { device, addresses: [address] } } });
-
 // The machines: function 3, read holding registers, of a PLC that holds 100 and 101, 200 and 201, 300 and 301.
 const machines = ports.map(({ number, cable }) => {
   const stack = stackOn(cable[1], `machine${number}`, '192.168.0.10/24');
@@ -49,7 +48,8 @@ for (const port of ports) {
   port.open();
   console.log(`port ${port.number}: machine ${port.number} at 192.168.0.10 says ${(await poll(port)).join(', ')}`);
 }
-for (const port of ports) await client.publishAsync(`factory/${port.number}`, JSON.stringify(await poll(port)), { qos: 1 });
+const publish = (port, values) => client.publishAsync(`factory/${port.number}`, JSON.stringify(values), { qos: 1 });
+for (const port of ports) await Promise.all([once(client, 'message'), publish(port, await poll(port))]); // sent, and heard back
 const others = Promise.all([ports[0], ports[2]].flatMap((port) => Array.from({ length: 50 }, () => poll(port))));
 await ports[1].stack.close();
 ports[1].open();
