@@ -1,6 +1,6 @@
 /**
  * Forwarding in memory: the real stack between a device that makes frames out of nothing and one that swallows them.
- * Prints packets per CPU-second and heap octets allocated per packet. `node build/bench/packet/forward.js [routes] [packets]`.
+ * Prints packets per CPU-second and heap octets allocated per packet. `npm run bench -- packet/forward [routes] [packets]`.
  */
 import { parseAddress, parsePrefix, v4 } from '#src/base/address.js';
 import { Checksum, HEADROOM, type Packet, type PacketPool, SMALL_SLOT } from '#src/base/packet.js';
@@ -68,8 +68,8 @@ class Endless implements Device {
   close(): void {}
 }
 
-const routes = Number(process.argv[2] ?? 1);
-const packets = Number(process.argv[3] ?? 4_000_000);
+const routes = Number(process.argv[3] ?? 1);
+const packets = Number(process.argv[4] ?? 4_000_000);
 const prng = new Prng(1);
 const destinations = new Int32Array(65_536);
 const host = new VirtualHost();

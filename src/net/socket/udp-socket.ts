@@ -358,6 +358,7 @@ export class UdpSocket extends Socket {
       case 'IPV6_TCLASS':
         if (!octet) return -Errno.EINVAL;
         this.trafficClass = n;
+        this.path = null; // a policy rule may choose by it
         return 0;
       case 'IP_MULTICAST_TTL':
       case 'IPV6_MULTICAST_HOPS':
