@@ -75,12 +75,13 @@ describe('a gateway between two Linux namespaces', function () {
       }
       assert(Math.min(...rates) > 1, `MB/s: ${rates.join(', ')}`);
       const capture = gateway.capture(stream);
-      await left.exec('iperf3', '-c', '10.61.2.2', '-n', '300K', '-J');
+      // What the client had not sent when it left is not received, and may pass after the capture.
+      const received: number = JSON.parse(await left.exec('iperf3', '-c', '10.61.2.2', '-n', '300K', '-J')).end.sum_received.bytes;
       capture.stop();
       await capture.done;
       await new Promise((resolve) => stream.end(resolve));
       const octets = readFileSync(file).length;
-      assert(octets > 300_000, `${octets} octets captured: ${JSON.stringify(capture.stats)}`);
+      assert(octets > received && received > 0, `${octets} octets captured, ${received} received: ${JSON.stringify(capture.stats)}`);
       assert.equal(await problems(file), '');
     } finally {
       server.kill();
