@@ -10,7 +10,7 @@ import { type Device, type DeviceSpec, type Hypercalls, Offload } from '#src/hyp
 import { createNodeHost } from '#src/hyper/node-host.js';
 import { Responder } from '../../bench/wire/responder.js';
 import { makeNetns, type Netns } from '../support/netns.js';
-import { needs } from '../support/requirements.js';
+import { needs, skip } from '../support/requirements.js';
 
 type Host = Hypercalls & DeviceContext;
 
@@ -200,8 +200,7 @@ for (const native of [true, false]) {
       it(`UDP of many segments is received as one frame and echoed as one, IPv${version}`, async function () {
         const responder = open({});
         const { device } = responder;
-        // Linux 6.2 and later.
-        if ((device.offloads & Offload.Uso) === 0) this.skip();
+        if ((device.offloads & Offload.Uso) === 0) skip(this, 'the kernel has no UDP segmentation offload for TAPs: Linux 6.2 or later');
         assert.match(await ns.exec('python3', '-c', segmentedEcho(address)), /ok 28000/);
         assert.ok(responder.largest > 28_000, `largest ${responder.largest}`);
         assert.equal(device.statistics?.()['txDropped'], 0);

@@ -74,8 +74,7 @@ describe('ESP and AH with manual keys against the Linux kernel', function () {
 
   const run = (c: Case): void => {
     const natt = c.natt === true ? ' in UDP' : '';
-    it(`${c.suite} ${c.mode} v${c.inner} in v${c.outer}${c.esn ? ' ESN' : ''}${natt}: the kernel's pings are answered`, async function () {
-      if ((c.outer === 6 || c.inner === 6) && stack.ip.v6 === null) this.skip();
+    it(`${c.suite} ${c.mode} v${c.inner} in v${c.outer}${c.esn ? ' ESN' : ''}${natt}: the kernel's pings are answered`, async () => {
       const [theirs, ours] = OUTER[c.outer];
       const [there, here] = c.mode === 'transport' ? OUTER[c.outer] : INNER[c.inner];
       const bits = c.inner === 6 ? 128 : 32;

@@ -1,6 +1,7 @@
 /** The counterparts of interoperability tests: scripts in the folder that ANYSTACK_INTEROP names (a Linux kernel as a process, strongSwan, tshark). */
 import { execFile, execFileSync } from 'node:child_process';
 import type { Context } from 'mocha';
+import { needs, skip } from './requirements.js';
 
 export interface Counterparts {
   /** Prefix of its network namespaces. */
@@ -16,9 +17,8 @@ export interface Counterparts {
 /** Skips the test where no counterparts are to be had. */
 export function counterparts(test: Context): Counterparts {
   const folder = process.env['ANYSTACK_INTEROP'];
-  if (folder === undefined || process.getuid?.() !== 0) {
-    test.skip();
-  }
+  needs(test, 'root');
+  if (folder === undefined) skip(test, 'no counterparts here: ANYSTACK_INTEROP=FOLDER npm run interop, with the folder of their scripts');
   const run = process.env['INTEROP_RUN'] ?? '/tmp/interop-run';
   const prefix = process.env['INTEROP_NS'] ?? 'ipx';
   const base = { ...process.env, INTEROP_RUN: run, INTEROP_NS: prefix };

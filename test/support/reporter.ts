@@ -3,7 +3,6 @@
  * and one plain last line for machines: `N passed, N failed`, with `, N skipped` when there are any.
  */
 import Mocha from 'mocha';
-import { skipReason } from './requirements.js';
 
 const { EVENT_RUN_END, EVENT_SUITE_BEGIN, EVENT_SUITE_END, EVENT_TEST_FAIL, EVENT_TEST_PASS, EVENT_TEST_PENDING } = Mocha.Runner.constants;
 
@@ -19,6 +18,7 @@ class Reporter extends Mocha.reporters.Base {
   private depth = 0;
   /** Tests by the reason they were skipped for. */
   private readonly skipped = new Map<string, number>();
+  private readonly retried: string[] = [];
 
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
@@ -32,6 +32,8 @@ class Reporter extends Mocha.reporters.Base {
     runner.on(EVENT_TEST_PASS, (test) => {
       const slow = test.speed === 'fast' ? '' : color(33, ` (${test.duration} ms)`);
       this.line(`${color(32, '✓')} ${color(90, test.title)}${slow}`);
+      // Public in Mocha, protected in its types.
+      if ((test as unknown as { currentRetry(): number }).currentRetry() > 0) this.retried.push(test.fullTitle());
     });
     runner.on(EVENT_TEST_FAIL, (test) => this.line(color(31, `${this.failures.length}) ${test.title}`)));
     runner.on(EVENT_TEST_PENDING, (test) => this.skip(test));
@@ -44,7 +46,7 @@ class Reporter extends Mocha.reporters.Base {
 
   private skip(test: Mocha.Test): void {
     this.line(`${color(36, '-')} ${color(36, test.title)}`);
-    const reason = reasonOf(test);
+    const reason = test.err?.message ?? 'marked to be skipped';
     this.skipped.set(reason, (this.skipped.get(reason) ?? 0) + 1);
   }
 
@@ -59,26 +61,13 @@ class Reporter extends Mocha.reporters.Base {
       for (const [reason, count] of this.skipped) print(`  ${String(count).padStart(4)}  ${reason}`);
       print('');
     }
+    if (this.retried.length > 0) print(`Passed at the second try:\n${this.retried.map((title) => `  ${title}\n`).join('')}`);
     print(`${passes} passed, ${failures} failed${pending > 0 ? `, ${pending} skipped` : ''}`);
     setTimeout(() => {
       process.stderr.write(`Still open ${LINGER_MS / 1_000} s after the last test: ${[...new Set(process.getActiveResourcesInfo())].join(', ')}\n`);
       process.exit(Math.min(failures, 255));
     }, LINGER_MS).unref();
   }
-}
-
-/** Why the test, or a hook before it, was skipped. */
-function reasonOf(test: Mocha.Test): string {
-  const own = skipReason(test);
-  if (own !== undefined) return own;
-  for (let suite = test.parent; suite !== undefined; suite = suite.parent) {
-    const { _beforeAll, _beforeEach } = suite as unknown as { _beforeAll: Mocha.Hook[]; _beforeEach: Mocha.Hook[] };
-    for (const hook of [..._beforeAll, ..._beforeEach]) {
-      const found = skipReason(hook);
-      if (found !== undefined) return found;
-    }
-  }
-  return 'marked to be skipped';
 }
 
 // Mocha requires its reporter and takes what comes back for the class: this name is what require gives of an ES module.

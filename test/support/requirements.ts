@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import type { Context, Runnable } from 'mocha';
+import type { Context, Hook, Test } from 'mocha';
 import { loadNative } from '#src/hyper/native.js';
 import { tapFfi } from '#src/hyper/tap-ffi.js';
 
@@ -35,11 +35,6 @@ export function missing(requirement: Requirement): string | null {
   }
 }
 
-const reasons = new WeakMap<Runnable, string>();
-
-/** Why `needs` skipped this test or hook; undefined when it did not. For the reporter. */
-export const skipReason = (runnable: Runnable): string | undefined => reasons.get(runnable);
-
 /** To be called first in a test or hook with its `this`. */
 export function needs(test: Context, ...requirements: readonly Requirement[]): void {
   const required = (process.env['ANYSTACK_REQUIRE'] ?? '').split(',');
@@ -47,10 +42,32 @@ export function needs(test: Context, ...requirements: readonly Requirement[]): v
     const reason = missing(requirement);
     if (reason === null) continue;
     if (required.includes(requirement) || required.includes(requirement.split(':')[0] as string)) throw new RequirementMissing(reason);
-    const runnable = test.test;
-    if (runnable !== undefined) reasons.set(runnable, reason);
-    test.skip();
+    skip(test, reason);
   }
+  if (requirements.includes('netns')) eachOf(test, (one) => one.retries(FOREIGN_RETRIES));
+}
+
+/** Tries more for a test with the kernel and programs of other people, which answer in their own time on a machine that others use too. The summary names who needed one. */
+const FOREIGN_RETRIES = 1;
+
+/** Skips a test, or all tests of the suite whose hook it is. The reason travels as their `err`: of what a test carries, that comes through to the reporter from a worker. */
+export function skip(test: Context, reason: string): never {
+  const why = new Skipped(reason);
+  eachOf(test, (one) => {
+    one.err = why;
+  });
+  return test.skip();
+}
+
+/** The test of a context, or all of the suite whose hook it is. */
+function eachOf(context: Context, visit: (test: Test) => void): void {
+  const runnable = context.test as Test | Hook;
+  if (runnable.type === 'hook') runnable.parent?.eachTest(visit);
+  else visit(runnable);
+}
+
+class Skipped extends Error {
+  override readonly name = 'Skipped';
 }
 
 class RequirementMissing extends Error {
