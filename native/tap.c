@@ -21,19 +21,12 @@
 #define TUN_F_USO6 0x40
 #endif
 
-enum { NAME_MAX_ = 64, PATH_MAX_ = 256, ADDRESSES_MAX = 16 };
-
-/* Family 4 or 6, length of the prefix, and the octets of the address: 18 octets of the caller's array each. */
-typedef struct {
-  uint8_t family, prefix, octets[16];
-} address_t;
+enum { NAME_MAX_ = 64, PATH_MAX_ = 256 };
 
 typedef struct {
   char name[NAME_MAX_], netns[PATH_MAX_];
   bool tun, offload, queues;
   int mtu;
-  size_t addresses;
-  address_t address[ADDRESSES_MAX];
   /* results */
   int fd, link_fd, index, flags, offloads;
   uint8_t mac[6];
@@ -61,44 +54,6 @@ static void set_offloads(tap_t *tap) {
   }
 }
 
-/* RTM_NEWADDR, both families alike. IPv6 without DAD: nobody but the stack is on this link, and tentative addresses cost a second. */
-static int add_address(int netlink, int index, const address_t *address) {
-  struct {
-    struct nlmsghdr header;
-    struct ifaddrmsg address;
-    char attributes[64];
-  } request;
-  struct {
-    struct nlmsghdr header;
-    struct nlmsgerr error;
-    char rest[256];
-  } answer;
-  const size_t octets = address->family == 6 ? 16 : 4;
-  memset(&request, 0, sizeof request);
-  request.header.nlmsg_len = NLMSG_LENGTH(sizeof request.address);
-  request.header.nlmsg_type = RTM_NEWADDR;
-  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
-  request.address.ifa_family = address->family == 6 ? AF_INET6 : AF_INET;
-  request.address.ifa_prefixlen = address->prefix;
-  request.address.ifa_flags = address->family == 6 ? IFA_F_NODAD : 0;
-  request.address.ifa_index = (unsigned)index;
-  static const unsigned short types[] = {IFA_LOCAL, IFA_ADDRESS};
-  for (int i = 0; i < 2; i++) {
-    struct rtattr *a = (struct rtattr *)((char *)&request + NLMSG_ALIGN(request.header.nlmsg_len));
-    a->rta_type = types[i];
-    a->rta_len = (unsigned short)RTA_LENGTH(octets);
-    memcpy(RTA_DATA(a), address->octets, octets);
-    request.header.nlmsg_len = NLMSG_ALIGN(request.header.nlmsg_len) + RTA_ALIGN(a->rta_len);
-  }
-  if (send(netlink, &request, request.header.nlmsg_len, 0) < 0) return -1;
-  if (recv(netlink, &answer, sizeof answer, 0) < (ssize_t)NLMSG_LENGTH(sizeof answer.error)) {
-    errno = EPROTO;
-    return -1;
-  }
-  errno = -answer.error.error;
-  return errno == 0 || errno == EEXIST ? 0 : -1;
-}
-
 /* The host's side. Only what differs is changed: a prepared device is then usable without any privilege. */
 static int set_host(tap_t *tap, int control) {
   struct ifreq r;
@@ -116,19 +71,6 @@ static int set_host(tap_t *tap, int control) {
     if (ioctl(control, SIOCSIFMTU, &r) < 0) return failed(tap, "SIOCSIFMTU");
   }
   tap->mtu = r.ifr_mtu;
-
-  if (tap->addresses > 0) {
-    int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (netlink < 0) return failed(tap, "netlink");
-    for (size_t i = 0; i < tap->addresses; i++) {
-      if (add_address(netlink, tap->index, &tap->address[i]) < 0) {
-        int error = failed(tap, "RTM_NEWADDR");
-        close(netlink);
-        return error;
-      }
-    }
-    close(netlink);
-  }
 
   if (ioctl(control, SIOCGIFFLAGS, &r) < 0) return failed(tap, "SIOCGIFFLAGS");
   if (!(r.ifr_flags & IFF_UP)) {
@@ -156,7 +98,8 @@ static int watch_link(void) {
   return fd;
 }
 
-static int open_here(tap_t *tap) {
+static int open_here(void *argument) {
+  tap_t *tap = argument;
   struct ifreq r;
   int header = 10, error, control;
   tap->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -180,19 +123,43 @@ static int open_here(tap_t *tap) {
   return error;
 }
 
-/* Namespaces belong to threads: this one visits the other and comes back before JavaScript goes on. */
-static int open_in(tap_t *tap) {
-  if (tap->netns[0] == 0) return open_here(tap);
+/* Namespaces belong to threads: this one visits the other and comes back before JavaScript goes on. An empty path is our own. */
+static int inside(const char *netns, const char **step, int (*there)(void *), void *argument) {
+  if (netns[0] == 0) return there(argument);
   int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-  int there = open(tap->netns, O_RDONLY | O_CLOEXEC);
-  int error = home < 0 || there < 0 ? failed(tap, "open netns") : 0;
-  if (error == 0 && setns(there, CLONE_NEWNET) < 0) error = failed(tap, "setns");
+  int other = open(netns, O_RDONLY | O_CLOEXEC);
+  int error = home < 0 || other < 0 ? -errno : 0;
+  *step = "open netns";
+  if (error == 0 && setns(other, CLONE_NEWNET) < 0) {
+    error = -errno;
+    *step = "setns";
+  }
   if (error == 0) {
-    error = open_here(tap);
+    error = there(argument);
     if (setns(home, CLONE_NEWNET) < 0) abort(); /* all that follows would happen on the wrong machine */
   }
-  if (there >= 0) close(there);
+  if (other >= 0) close(other);
   if (home >= 0) close(home);
+  return error;
+}
+
+typedef struct {
+  const void *message;
+  size_t length;
+} request_t;
+
+static int request_here(void *argument) {
+  const request_t *request = argument;
+  struct {
+    struct nlmsghdr header;
+    struct nlmsgerr error;
+    char rest[256];
+  } answer;
+  int error = 0, netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (netlink < 0 || send(netlink, request->message, request->length, 0) < 0) error = -errno;
+  else if (recv(netlink, &answer, sizeof answer, 0) < (ssize_t)NLMSG_LENGTH(sizeof answer.error)) error = -EPROTO;
+  else error = answer.error.error;
+  if (netlink >= 0) close(netlink);
   return error;
 }
 
@@ -201,15 +168,13 @@ static void set_int(napi_env env, napi_value object, const char *name, int value
 }
 
 /*
- * tapOpen(name, netns, tun, offload, queues, mtu, addresses: Uint8Array): { fd, linkFd, index, up, mtu, offloads, name, mac }
+ * tapOpen(name, netns, tun, offload, queues, mtu): { fd, linkFd, index, up, mtu, offloads, name, mac }
  * or { error: errno, step }. An empty netns is our own; an empty name lets the kernel choose; mtu 0 keeps it.
  */
 static napi_value tap_open(napi_env env, napi_callback_info info) {
-  napi_value argv[7], result, value;
+  napi_value argv[6], result, value;
   tap_t tap;
-  void *data = NULL;
-  size_t length = 0;
-  arguments(env, info, 7, argv);
+  arguments(env, info, 6, argv);
   memset(&tap, 0, sizeof tap);
   tap.fd = tap.link_fd = -1;
   napi_get_value_string_utf8(env, argv[0], tap.name, sizeof tap.name, NULL);
@@ -218,12 +183,8 @@ static napi_value tap_open(napi_env env, napi_callback_info info) {
   napi_get_value_bool(env, argv[3], &tap.offload);
   napi_get_value_bool(env, argv[4], &tap.queues);
   tap.mtu = int_of(env, argv[5]);
-  napi_get_typedarray_info(env, argv[6], NULL, &length, &data, NULL, NULL);
-  tap.addresses = length / sizeof(address_t);
-  if (tap.addresses > ADDRESSES_MAX) tap.addresses = ADDRESSES_MAX;
-  if (tap.addresses > 0) memcpy(tap.address, data, tap.addresses * sizeof(address_t));
 
-  int error = open_in(&tap);
+  int error = inside(tap.netns, &tap.step, open_here, &tap);
   napi_create_object(env, &result);
   if (error < 0) {
     if (tap.fd >= 0) close(tap.fd);
@@ -247,6 +208,21 @@ static napi_value tap_open(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* netlink(netns, message: Uint8Array): one rtnetlink request that asks for an acknowledgement; 0 or a negative errno. */
+static napi_value netlink(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  char netns[PATH_MAX_] = "";
+  const char *step;
+  void *message = NULL;
+  request_t request = {NULL, 0};
+  arguments(env, info, 2, argv);
+  napi_get_value_string_utf8(env, argv[0], netns, sizeof netns, NULL);
+  if (napi_get_typedarray_info(env, argv[1], NULL, &request.length, &message, NULL, NULL) != napi_ok) return int_value(env, -EINVAL);
+  request.message = message;
+  return int_value(env, inside(netns, &step, request_here, &request));
+}
+
 void tap_init(napi_env env, napi_value exports) {
+  export_function(env, exports, "netlink", netlink);
   export_function(env, exports, "tapOpen", tap_open);
 }

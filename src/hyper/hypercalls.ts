@@ -2,9 +2,11 @@
  * The hypercall contract: all a stack asks of the world it runs in. Types only. One host serves one stack.
  * Nothing here returns a promise, and a host never calls back into the stack but by `poll` and a device's events.
  */
+import type { Address } from '../base/address.js';
 import type { NetError } from '../base/errors.js';
 import type { Packet, PacketPool } from '../base/packet.js';
 import type { Micros } from '../base/time.js';
+import type { LinkRequest } from '../wire/rtnetlink-request.js';
 import type { Crypto } from './crypto.js';
 
 export interface Hypercalls {
@@ -92,6 +94,8 @@ export interface Device {
   transmit(packets: Packet[], count: number): number;
   /** Frames, octets and errors of the device itself, e.g. drops in the kernel's queue. */
   statistics?(): Record<string, number>;
+  /** The host's interface at the other end of a TAP; left out where there is none. */
+  readonly far?: FarEnd;
   /** Gives everything back. No event comes afterwards. */
   close(): void;
 }
@@ -105,6 +109,16 @@ export interface DeviceEvents {
   mtu(octets: number): void;
   /** It is dead; close it. It may be opened anew. */
   failed(error: NetError): void;
+}
+
+/** A host's interface that may be told what to look like. Each call answers 0 or a negative errno. */
+export interface FarEnd {
+  /** The host's number of it. */
+  readonly index: number;
+  set(change: LinkRequest): number;
+  /** `length` in the family's own bits. One that is there stays. */
+  addAddress(address: Address, length: number): number;
+  removeAddress(address: Address, length: number): number;
 }
 
 /** Small values that survive a restart: the RFC 7217 secret, the DUID, leases. Keys are [a-z0-9-]+, values at most 64 KB. */

@@ -32,7 +32,9 @@ export const PortEvent = { Readable: 1, Writable: 2, Link: 4, Dead: 8 } as const
 export interface PortIo {
   /** Registers memory; its number is valid as long as the array lives. */
   page(bytes: Uint8Array): number;
-  tapOpen(name: string, netns: string, tun: boolean, offload: boolean, queues: boolean, mtu: number, addresses: Uint8Array): OpenedTap | FailedTap;
+  tapOpen(name: string, netns: string, tun: boolean, offload: boolean, queues: boolean, mtu: number): OpenedTap | FailedTap;
+  /** One rtnetlink request that asks for an acknowledgement, in a namespace ('': our own). 0 or a negative errno. */
+  netlink(netns: string, message: Uint8Array): number;
   /** Takes both descriptors over. A number, or a negative errno. `a` and `b` are up and MTU for Link, the errno for Dead. */
   port(
     fd: number,

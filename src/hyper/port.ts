@@ -10,7 +10,7 @@ import type { Page } from '../base/page.js';
 import { Slab, type Slot } from '../base/slab.js';
 import { millis } from '../base/time.js';
 import type { DeviceContext } from './device-context.js';
-import type { Device, DeviceEvents } from './hypercalls.js';
+import type { Device, DeviceEvents, FarEnd } from './hypercalls.js';
 import { PortEvent, type PortIo } from './native.js';
 import type { Alarm } from './timing.js';
 
@@ -51,6 +51,7 @@ export interface PortSetup {
   readonly busyPollMicros: number;
   /** Names the device in errors. */
   readonly name: string;
+  readonly far?: FarEnd;
 }
 
 /** Owns its descriptors and its slabs. */
@@ -60,6 +61,7 @@ export class PortDevice implements Device {
   readonly mac: Uint8Array;
   readonly offloads: number;
   readonly name: string;
+  readonly far?: FarEnd;
   mtu: number;
   carrier: boolean;
   private readonly io: PortIo;
@@ -100,6 +102,7 @@ export class PortDevice implements Device {
     this.mac = setup.mac;
     this.offloads = setup.offloads;
     this.name = setup.name;
+    if (setup.far !== undefined) this.far = setup.far;
     this.mtu = setup.mtu;
     this.carrier = setup.carrier;
     this.io = setup.io;

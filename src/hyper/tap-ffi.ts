@@ -39,7 +39,6 @@ const SIOCGIFMTU = 0x8921;
 const SIOCSIFMTU = 0x8922;
 const SIOCGIFHWADDR = 0x8927;
 const SIOCGIFINDEX = 0x8933;
-const RTM_NEWADDR = 20;
 /** TUN_F sets from the best to none; see native/tap.c. */
 const OFFLOADS = [0x6f, 0x0f, 0x07, 0x01, 0];
 const IFREQ = 40;
@@ -74,12 +73,20 @@ class FfiIo implements PortIo, Pages {
     return this.pages[handle]?.bytes.deref();
   }
 
-  tapOpen(name: string, netns: string, tun: boolean, offload: boolean, queues: boolean, mtu: number, addresses: Uint8Array): OpenedTap | FailedTap {
+  tapOpen(name: string, netns: string, tun: boolean, offload: boolean, queues: boolean, mtu: number): OpenedTap | FailedTap {
     try {
-      const open = (): OpenedTap => this.openHere(name, tun, offload, queues, mtu, addresses);
-      return netns === '' ? open() : this.inside(netns, open);
+      return this.inside(netns, () => this.openHere(name, tun, offload, queues, mtu));
     } catch (error) {
       if (error instanceof StepFailed) return error.failure;
+      throw error;
+    }
+  }
+
+  netlink(netns: string, message: Uint8Array): number {
+    try {
+      return this.inside(netns, () => this.request(message));
+    } catch (error) {
+      if (error instanceof StepFailed) return -error.failure.error;
       throw error;
     }
   }
@@ -116,6 +123,7 @@ class FfiIo implements PortIo, Pages {
   }
 
   private inside<T>(netns: string, what: () => T): T {
+    if (netns === '') return what();
     const { c } = this;
     const home = this.check(c.open('/proc/thread-self/ns/net', 0), 'open netns');
     try {
@@ -135,7 +143,7 @@ class FfiIo implements PortIo, Pages {
     }
   }
 
-  private openHere(name: string, tun: boolean, offload: boolean, queues: boolean, mtu: number, addresses: Uint8Array): OpenedTap {
+  private openHere(name: string, tun: boolean, offload: boolean, queues: boolean, mtu: number): OpenedTap {
     const { c } = this;
     const fd = this.check(c.open('/dev/net/tun', O_RDWR | O_NONBLOCK_CLOEXEC), 'open');
     try {
@@ -147,14 +155,14 @@ class FfiIo implements PortIo, Pages {
         this.check(c.ioctl(fd, TUNSETVNETHDRSZ, Uint8Array.of(10, 0, 0, 0)), 'TUNSETVNETHDRSZ');
         offloads = OFFLOADS.find((set) => c.ioctlInt(fd, TUNSETOFFLOAD, set) >= 0) ?? 0;
       }
-      return { fd, linkFd: -1, offloads, ...this.setHost(request.name, tun, mtu, addresses) };
+      return { fd, linkFd: -1, offloads, ...this.setHost(request.name, tun, mtu) };
     } catch (error) {
       c.close(fd);
       throw error;
     }
   }
 
-  private setHost(name: string, tun: boolean, mtu: number, addresses: Uint8Array): Omit<OpenedTap, 'fd' | 'linkFd' | 'offloads'> {
+  private setHost(name: string, tun: boolean, mtu: number): Omit<OpenedTap, 'fd' | 'linkFd' | 'offloads'> {
     const { c } = this;
     let control = c.socket(AF_INET6, SOCK_DGRAM_CLOEXEC, 0);
     if (control < 0) control = this.check(c.socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0), 'socket');
@@ -173,7 +181,6 @@ class FfiIo implements PortIo, Pages {
         ask(SIOCSIFMTU, 'SIOCSIFMTU');
         actual = mtu;
       }
-      for (let at = 0; at < addresses.length; at += 18) this.addAddress(index, addresses.subarray(at, at + 18));
       const flags = ask(SIOCGIFFLAGS, 'SIOCGIFFLAGS').getInt16(IFR_DATA, true);
       r.view.setInt16(IFR_DATA, flags | 1, true);
       const up = (flags & 1) === 1 || c.ioctl(control, SIOCSIFFLAGS, r.bytes) >= 0;
@@ -184,34 +191,15 @@ class FfiIo implements PortIo, Pages {
     }
   }
 
-  /** RTM_NEWADDR; see native/tap.c. */
-  private addAddress(index: number, address: Uint8Array): void {
+  /** Answered before `send` returns; 0 or a negative errno. */
+  private request(message: Uint8Array): number {
     const { c } = this;
-    const v6 = address[0] === 6;
-    const octets = v6 ? 16 : 4;
-    const attribute = 4 + octets;
-    const message = new Uint8Array(24 + 2 * attribute);
-    const view = new DataView(message.buffer);
-    view.setUint32(0, message.length, true);
-    view.setUint16(4, RTM_NEWADDR, true);
-    view.setUint16(6, 0x505, true); // request, acknowledge, create, replace
-    message.set([v6 ? AF_INET6 : AF_INET, address[1] as number, v6 ? 2 : 0 /* no DAD */, 0], 16);
-    view.setInt32(20, index, true);
-    for (const [at, type] of [
-      [24, 2],
-      [24 + attribute, 1],
-    ] as const) {
-      view.setUint16(at, attribute, true);
-      view.setUint16(at + 2, type, true);
-      message.set(address.subarray(2, 2 + octets), at + 4);
-    }
     const netlink = this.check(c.socket(AF_NETLINK, SOCK_RAW_CLOEXEC | SOCK_NONBLOCK, 0), 'netlink');
     try {
-      this.check(c.send(netlink, message, message.length, 0), 'RTM_NEWADDR');
+      this.check(c.send(netlink, message, message.length, 0), 'send');
       const answer = new Uint8Array(512);
-      this.check(c.recv(netlink, answer, answer.length, 0), 'RTM_NEWADDR');
-      const error = -new DataView(answer.buffer).getInt32(16, true);
-      if (error !== 0 && error !== 17 /* EEXIST */) throw new StepFailed(error, 'RTM_NEWADDR');
+      this.check(c.recv(netlink, answer, answer.length, 0), 'recv');
+      return new DataView(answer.buffer).getInt32(16, true);
     } finally {
       c.close(netlink);
     }

@@ -2,13 +2,14 @@
  * TAP and TUN: a virtual interface of the host whose cable ends in the stack. Offloaded frames of up to 64 KB in both
  * directions unless `offload` is false. Through the addon, else through koffi.
  */
-import { parsePrefix } from '../base/address.js';
+import { type Prefix, parsePrefix } from '../base/address.js';
 import { ConfigError, Errno, type ErrnoName, errnoName, NetError } from '../base/errors.js';
+import { addressRequest, linkRequest } from '../wire/rtnetlink-request.js';
 import type { DeviceContext } from './device-context.js';
 import { checkKeys, optional } from './device-spec.js';
-import { type Device, type DeviceSpec, Offload } from './hypercalls.js';
+import { type Device, type DeviceSpec, type FarEnd, Offload } from './hypercalls.js';
 import { stationAddress } from './mac.js';
-import type { FailedTap, OpenedTap } from './native.js';
+import type { FailedTap, OpenedTap, PortIo } from './native.js';
 import { PortDevice } from './port.js';
 
 export interface TapSpec extends DeviceSpec {
@@ -48,10 +49,12 @@ export function openTap(spec: DeviceSpec, context: DeviceContext): PortDevice & 
   const tun = spec.type === 'tun';
   const netns = optional(spec, 'netns', 'string') ?? '';
   const queues = (optional(spec, 'queues', 'number') ?? 1) > 1;
+  const addresses = hostAddresses(spec);
   const io = context.portIo();
-  const opened = io.tapOpen(name, netns, tun, offload, queues, optional(spec, 'mtu', 'number') ?? 0, hostAddresses(spec));
+  const opened = io.tapOpen(name, netns, tun, offload, queues, optional(spec, 'mtu', 'number') ?? 0);
   if ('error' in opened) throw openError(opened, spec, name);
-  return new PortDevice({
+  const far = farEnd(io, netns, opened.index);
+  const device = new PortDevice({
     kind: spec.type,
     io,
     context,
@@ -66,7 +69,25 @@ export function openTap(spec: DeviceSpec, context: DeviceContext): PortDevice & 
     carrier: opened.up === 1,
     busyPollMicros: optional(spec, 'busyPollMicros', 'number') ?? 0,
     name: opened.name,
+    far,
   });
+  for (const { address, length } of addresses) {
+    const error = far.addAddress(address, length);
+    if (error === 0) continue;
+    device.close();
+    throw openError({ error: -error, step: 'RTM_NEWADDR' }, spec, opened.name);
+  }
+  return device;
+}
+
+/** Asked of the kernel each time in the interface's namespace, which the process must still be allowed to enter. */
+function farEnd(io: PortIo, netns: string, index: number): FarEnd {
+  return {
+    index,
+    set: (change) => io.netlink(netns, linkRequest(index, change)),
+    addAddress: (address, length) => io.netlink(netns, addressRequest(index, address, length, true)),
+    removeAddress: (address, length) => io.netlink(netns, addressRequest(index, address, length, false)),
+  };
 }
 
 function offloadsOf(bits: number): number {
@@ -92,19 +113,13 @@ function station(spec: DeviceSpec, opened: OpenedTap): Uint8Array {
   return stationAddress(text);
 }
 
-/** As the addon takes them: per address family, prefix length, 16 octets. */
-function hostAddresses(spec: DeviceSpec): Uint8Array {
+function hostAddresses(spec: DeviceSpec): Prefix[] {
   const given = spec['hostAddress'] ?? [];
-  const texts = Array.isArray(given) ? (given as unknown[]) : [given];
-  const octets: number[] = [];
-  for (const text of texts) {
+  return (Array.isArray(given) ? (given as unknown[]) : [given]).map((text) => {
     const prefix = typeof text === 'string' ? parsePrefix(text) : null;
     if (prefix === null) throw new ConfigError(`hostAddress '${String(text)}': an address with its prefix length, such as 10.0.0.1/24`);
-    const { address, length } = prefix;
-    const words = address.isV4 ? [address.w3, 0, 0, 0] : [address.w0, address.w1, address.w2, address.w3];
-    octets.push(address.isV4 ? 4 : 6, length, ...words.flatMap((w) => [w >>> 24, (w >>> 16) & 255, (w >>> 8) & 255, w & 255]));
-  }
-  return Uint8Array.from(octets);
+    return prefix;
+  });
 }
 
 /** What to do, by what failed. */

@@ -5,12 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { v4 } from '#src/base/address.js';
 import { ConfigError, type NetError } from '#src/base/errors.js';
 import type { DeviceContext } from '#src/hyper/device-context.js';
 import { type FrameStream, openTuntap2 } from '#src/hyper/duplex.js';
 import type { Device, DeviceSpec, Hypercalls } from '#src/hyper/hypercalls.js';
 import { createNodeHost } from '#src/hyper/node-host.js';
 import type { UdpDevice } from '#src/hyper/udp.js';
+import { addressRequest } from '#src/wire/rtnetlink-request.js';
 import { Responder } from '../../bench/wire/responder.js';
 import { FrameBench, Recorder } from '../support/devices.js';
 import { makeNetns } from '../support/netns.js';
@@ -224,10 +226,9 @@ describe('devices of Node', function () {
     needs(this, 'tap', 'netns');
     const ns = makeNetns('fd');
     try {
-      const tap = host
-        .portIo()
-        .tapOpen('as0', ns.path, false, true, false, 0, Uint8Array.from([4, 24, 10, 9, 0, 1, ...new Array<number>(12).fill(0)]));
+      const tap = host.portIo().tapOpen('as0', ns.path, false, true, false, 0);
       assert.ok('fd' in tap);
+      assert.equal(host.portIo().netlink(ns.path, addressRequest(tap.index, v4(0x0a090001), 24, true)), 0);
       const device = host.open({ type: 'fd', fd: tap.fd, vnetHeader: 10 });
       open.push(device);
       const responder = new Responder(host, device, '10.9.0.2');
