@@ -127,8 +127,8 @@ export class Stack {
     this.raw = new Raw(ctx, this.ip);
     this.packets = new Packets(ctx, this.demux, this.interfaces);
     this.filter = new Filter(ctx, this.ip, {
-      reassembly4: this.reassembly4,
-      route4: (iface, packet) => this.ipv4.route(iface, packet),
+      whole: (packet) => (packet.family === 6 ? this.v6.input.whole(packet) : this.reassembly4.input(packet)),
+      route: (iface, packet) => (packet.family === 6 ? this.v6.input : this.ipv4).route(iface, packet),
       unreachable: (packet, port) =>
         packet.family === 6 ? this.v6.icmp.unreachable(packet, port ? 4 : 1, 0) : this.icmp4.unreachable(packet, rejectCode4(port), 0),
       reset: (packet) => this.tcp.reject(packet),

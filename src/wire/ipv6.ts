@@ -89,6 +89,8 @@ export class Chain {
   hopByHop = -1;
   /** A router alert option's value (RFC 2711 §2.1), or −1. */
   routerAlert = -1;
+  /** A skim came by a fragment header. */
+  fragmented = false;
   /** Extension headers passed. */
   headers = 0;
   /** Of a refusal: the parameter problem to report, Problem.None for silence, and the octet it points at. */
@@ -111,7 +113,7 @@ function start(view: DataView, at: number, chain: Chain): void {
   chain.routing = chain.routingType = chain.hopByHop = chain.routerAlert = -1;
   chain.headers = 0;
   chain.problem = Problem.None;
-  chain.unlessGroup = false;
+  chain.unlessGroup = chain.fragmented = false;
   chain.offset = at + HEADER_LEN;
   chain.nextField = at + NEXT_HEADER;
   chain.protocol = view.getUint8(at + NEXT_HEADER);
@@ -134,6 +136,7 @@ export function skim(view: DataView, at: number, end: number, chain: Chain): voi
   while (++chain.headers <= EXTENSIONS_MAX + 1 && end - chain.offset >= 8) {
     const { protocol, offset } = chain;
     if (protocol === Protocol.Fragment) {
+      chain.fragmented = true;
       if (fragmentOffset(view, offset) !== 0) return;
       chain.offset += FRAGMENT_LEN;
     } else if (protocol === Protocol.HopByHop || protocol === Protocol.DestinationOptions || protocol === Protocol.Routing) {

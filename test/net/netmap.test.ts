@@ -4,8 +4,11 @@ import { Prng } from '#src/base/prng.js';
 import { Slab } from '#src/base/slab.js';
 import { netmap } from '#src/net/filter/netmap.js';
 import * as wire from '#src/wire/ipv6.js';
+import { chain } from '../support/site.js';
 import { address, prefix } from '../support/stacks.js';
-import { ipv6, sum6, udp6 } from '../support/wire6.js';
+import { TwoWires } from '../support/two-wires.js';
+import { checksum, icmp, ipv4, udp } from '../support/wire.js';
+import { icmp6, ipv6, octets6, sum6, udp6 } from '../support/wire6.js';
 
 describe('NPTv6 (RFC 6296)', () => {
   const pool = new PacketPool(1);
@@ -76,5 +79,46 @@ describe('NPTv6 (RFC 6296)', () => {
       const back = mapped(there, `${inside}::/${length}`, 'destination');
       assert.equal(back, `${address(own)}`, `${own} in ${outside}`);
     }
+  });
+});
+
+describe('NETMAP and what ICMP errors quote', () => {
+  const rules = (inside: string, outside: string) => [
+    chain('prerouting', [[{ destination: range(outside) }, { kind: 'netmap', side: 'destination', to: range(inside) }]]),
+    chain('postrouting', [[{ source: range(inside) }, { kind: 'netmap', side: 'source', to: range(outside) }]]),
+  ];
+  const range = (text: string) => prefix(text);
+
+  it('RFC 6296: an error from outside about a translated packet quotes the address its sender has', () => {
+    const t = new TwoWires(['fd01:203:405:1::1/64'], ['2001:db8:ffff::1/64']);
+    t.stack.filter.set(rules('fd01:203:405::/48', '2001:db8:1::/48'));
+    const [own, far, router] = ['fd01:203:405:1::1234', '2001:db8:ffff::9', '2001:db8:ffff::7'];
+    const sent = ipv6({ src: own, dst: far, payload: udp6(1_000, 2_000, 'x', own, far) });
+    t.put('a', sent);
+    const outside = t.one('b');
+    const shown = '2001:db8:1:d550::1234';
+    assert.deepEqual(outside.subarray(8, 24), octets6(shown));
+    t.put('b', ipv6({ src: router, dst: shown, next: 58, payload: icmp6(1, 0, 0, outside, router, shown) }));
+    const error = t.one('a');
+    assert.deepEqual(error.subarray(24, 40), octets6(own));
+    assert.deepEqual(error.subarray(48, 88), Uint8Array.from(sent.subarray(0, 40)).with(7, 63), 'the quoted header is as it was sent');
+    assert.deepEqual(error.subarray(88), sent.subarray(40), 'its checksum too');
+    assert.equal(sum6(router, own, 58, error.subarray(40)), 0);
+    t.end();
+  });
+
+  it('and so over IPv4; an error from an inner router shows it by its outer address, and the inner host it quotes too', () => {
+    const t = new TwoWires(['10.1.0.1/24'], ['198.51.100.1/24']);
+    t.stack.filter.set(rules('10.1.0.0/24', '203.0.113.0/24'));
+    t.put('b', ipv4({ src: '198.51.100.9', dst: '203.0.113.5', payload: udp(7, 8) }));
+    const inside = t.one('a');
+    assert.deepEqual([...inside.subarray(16, 20)], [10, 1, 0, 5]);
+    t.put('a', ipv4({ src: '10.1.0.77', dst: '198.51.100.9', protocol: 1, payload: icmp(11, 0, 0, inside) }));
+    const error = t.one('b');
+    assert.deepEqual([...error.subarray(12, 16)], [203, 0, 113, 77]);
+    assert.deepEqual([...error.subarray(20 + 8 + 16, 20 + 8 + 20)], [203, 0, 113, 5]);
+    assert.equal(checksum(error.subarray(20)), 0);
+    assert.equal(checksum(error.subarray(28, 48)), 0, 'the quoted header is whole');
+    t.end();
   });
 });

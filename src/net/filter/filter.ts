@@ -8,7 +8,6 @@ import { Protocol } from '../../wire/protocol.js';
 import type { Context } from '../context.js';
 import type { Interface } from '../interface.js';
 import type { IpLayer } from '../ip/ip.js';
-import type { Reassembly } from '../ip/reassembly.js';
 import { type Connection, TrackState, trackStateNames } from './connection.js';
 import { Conntrack } from './conntrack.js';
 import { Nat } from './nat.js';
@@ -29,9 +28,10 @@ export interface Chain {
 
 /** What the filter needs of the families to put fragments together and to answer. */
 export interface FilterRoads {
-  readonly reassembly4: Reassembly;
-  /** Takes a whole IPv4 packet on from prerouting. */
-  route4(iface: Interface, packet: Packet): void;
+  /** The whole of which this is a fragment, or null while it waits for the others. */
+  whole(packet: Packet): Packet | null;
+  /** Takes a whole packet on from prerouting. */
+  route(iface: Interface, packet: Packet): void;
   /** Errors to senders; they do not own the packet. */
   unreachable(packet: Packet, port: boolean): void;
   /** A RST for a TCP packet that was rejected. */
@@ -90,9 +90,9 @@ export class Filter {
 
   private prerouting(given: Packet, input: Interface): boolean {
     // Ports are in the first fragment only: tracking works on whole packets, as Linux does (nf_defrag).
-    if (given.family === 4 && ipv4.isFragment(given.view, given.network)) {
-      const whole = this.roads.reassembly4.input(given);
-      if (whole !== null && this.enter(whole, input)) this.roads.route4(input, whole);
+    if (given.family === 4 ? ipv4.isFragment(given.view, given.network) : (given.flags & PacketFlag.Fragmented) !== 0) {
+      const whole = this.roads.whole(given);
+      if (whole !== null && this.enter(whole, input)) this.roads.route(input, whole);
       return false;
     }
     return this.enter(given, input);

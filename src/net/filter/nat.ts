@@ -1,12 +1,10 @@
 import type { Address } from '../../base/address.js';
-import { finish, sum } from '../../base/checksum.js';
 import type { Packet } from '../../base/packet.js';
 import { Protocol } from '../../wire/protocol.js';
-import { pseudoSum } from '../../wire/transport-checksum.js';
 import type { Context } from '../context.js';
 import { type Connection, TrackState } from './connection.js';
 import type { Conntrack } from './conntrack.js';
-import { rewriteDestination, rewriteQuoted, rewriteSource } from './rewrite.js';
+import { finishIcmp, rewriteDestination, rewriteQuoted, rewriteSource } from './rewrite.js';
 import { Tuple } from './tuple.js';
 
 /** Ports tried for one new flow; with a table as full as that the flow is refused (NatNoPort). */
@@ -212,13 +210,4 @@ const portOf = (packet: Packet, port: number): number => (packet.sourcePort === 
 
 function endpointKey(protocol: number, vrf: number, a: Address, port: number): string {
   return `${protocol} ${vrf} ${a.w0} ${a.w1} ${a.w2} ${a.w3} ${port}`;
-}
-
-/** Computes the checksum of a whole ICMP message anew. */
-function finishIcmp(packet: Packet): void {
-  const { view, transport, tail } = packet;
-  const length = tail - transport;
-  view.setUint16(transport + 2, 0);
-  const pseudo = packet.family === 6 ? pseudoSum(packet.source, packet.destination, Protocol.Icmpv6, length) : 0;
-  view.setUint16(transport + 2, finish(sum(view, transport, length, pseudo)));
 }

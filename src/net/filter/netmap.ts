@@ -1,20 +1,43 @@
-import { Address, maskAddress } from '../../base/address.js';
+import { Address, maskAddress, samePrefix } from '../../base/address.js';
 import { fold } from '../../base/checksum.js';
 import type { Packet } from '../../base/packet.js';
-import { rewriteDestination, rewriteSource } from './rewrite.js';
+import { Protocol } from '../../wire/protocol.js';
+import { finishIcmp, rewriteDestination, rewriteQuoted, rewriteSource } from './rewrite.js';
+import { Kind, Quoted, readQuoted, readTuple, Tuple } from './tuple.js';
 
 /**
  * Stateless translation of a prefix: the bits behind it stay. Of IPv6 addresses one word behind the prefix takes up the difference, so
- * that no checksum changes (RFC 6296 §3.1). False: the address has no counterpart, and the packet is to be refused.
+ * that no checksum changes (RFC 6296 §3.1). What an ICMP error quotes went the other way, and its other end is translated. False: the address
+ * has no counterpart, and the packet is to be refused.
  */
 export function netmap(packet: Packet, side: 'source' | 'destination', to: Address, length: number): boolean {
   const own = side === 'source' ? packet.source : packet.destination;
   if (own.isV4 !== to.isV4) return true;
-  const mapped = replacePrefix(own, to, to.isV4 ? length + 96 : length);
-  if (!to.isV4 && !neutralize(mapped, own, length)) return false;
+  const mapped = counterpart(own, to, length);
+  if (mapped === null) return false;
+  quotedToo(packet, side, own, to, length);
   if (side === 'source') rewriteSource(packet, mapped, -1);
   else rewriteDestination(packet, mapped, -1);
   return true;
+}
+
+/** An error's quote shows its reader the addresses that he sent with or to. Where the quoted end lies in another prefix, it is left alone. */
+function quotedToo(packet: Packet, side: 'source' | 'destination', own: Address, to: Address, length: number): void {
+  if (packet.protocol !== Protocol.Icmp && packet.protocol !== Protocol.Icmpv6) return;
+  const tuple = new Tuple();
+  const quoted = new Quoted();
+  if (readTuple(packet, 0, tuple) !== Kind.Error || readQuoted(packet, 0, tuple, quoted) !== Kind.Flow) return;
+  const end = side === 'source' ? tuple.destination : tuple.source;
+  const mapped = samePrefix(end, own, to.isV4 ? length + 96 : length) ? counterpart(end, to, length) : null;
+  if (mapped === null) return;
+  rewriteQuoted(packet, quoted, tuple.protocol, side === 'destination', mapped, -1);
+  finishIcmp(packet);
+}
+
+/** What an address becomes, or null. */
+function counterpart(own: Address, to: Address, length: number): Address | null {
+  const mapped = replacePrefix(own, to, to.isV4 ? length + 96 : length);
+  return to.isV4 || neutralize(mapped, own, length) ? mapped : null;
 }
 
 /** The address with the first `bits` of another. */

@@ -1,8 +1,9 @@
 // hot: bench/packet
 import type { Address } from '../../base/address.js';
-import { update16, update32 } from '../../base/checksum.js';
+import { finish, sum, update16, update32 } from '../../base/checksum.js';
 import { Checksum, type Packet } from '../../base/packet.js';
 import { Protocol } from '../../wire/protocol.js';
+import { pseudoSum } from '../../wire/transport-checksum.js';
 import { isEcho, type Quoted } from './tuple.js';
 
 /**
@@ -30,6 +31,15 @@ export function rewriteDestination(packet: Packet, address: Address, port: numbe
  */
 export function rewriteQuoted(packet: Packet, quoted: Quoted, protocol: number, source: boolean, address: Address, port: number): void {
   rewrite(packet, quoted.network, quoted.transport, protocol, source, address, port, false);
+}
+
+/** Computes the checksum of a whole ICMP message anew. */
+export function finishIcmp(packet: Packet): void {
+  const { view, transport, tail } = packet;
+  const length = tail - transport;
+  view.setUint16(transport + 2, 0);
+  const pseudo = packet.family === 6 ? pseudoSum(packet.source, packet.destination, Protocol.Icmpv6, length) : 0;
+  view.setUint16(transport + 2, finish(sum(view, transport, length, pseudo)));
 }
 
 function rewrite(

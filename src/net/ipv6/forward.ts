@@ -11,6 +11,7 @@ import { Flow, readFlow } from '../ip/path.js';
 import type { Hop } from '../ip/route.js';
 import type { Ethernet } from '../link/link.js';
 import { NeighborState } from '../link/neighbor.js';
+import { fragment6, Identifications } from './fragment.js';
 import type { Icmp6 } from './icmp.js';
 
 /** Tells a neighbour of a better first hop: RFC 4861 §8.2. Does not own the packet. */
@@ -25,6 +26,8 @@ export class Forward6 {
   private readonly ethernet: Ethernet;
   private readonly icmp: Icmp6;
   private readonly flow = new Flow();
+  private readonly ids: Identifications;
+  private readonly chain = new wire.Chain();
   /** Filled in by the family. */
   redirects: Redirects | null = null;
 
@@ -33,6 +36,7 @@ export class Forward6 {
     this.ip = ip;
     this.ethernet = ethernet;
     this.icmp = icmp;
+    this.ids = new Identifications(ctx);
   }
 
   /** head at the IPv6 header, which has been checked. Owns the packet. */
@@ -100,7 +104,10 @@ export class Forward6 {
   private output(packet: Packet, out: Interface, route: Hop): void {
     const most = Math.min(out.mtu, out.mtu6);
     const mtu = route.mtu === 0 ? most : Math.min(route.mtu, most);
-    if (packet.tail - packet.head > mtu && !fits(packet, mtu)) {
+    const octets = packet.tail - packet.head;
+    // What was put together for tracking was cut by its sender, who cannot be told to cut it smaller than it did: every link takes 1,280.
+    const cut = (packet.flags & PacketFlag.Reassembled) !== 0 && octets > wire.MTU_MIN;
+    if (octets > mtu && !cut && !fits(packet, mtu)) {
       this.icmp.packetTooBig(packet, mtu);
       this.ctx.drop(packet, Drop.IpTooBig);
       return;
@@ -108,7 +115,12 @@ export class Forward6 {
     const { hooks } = this.ip;
     if (hooks.postrouting !== null && !hooks.postrouting(packet, null, out)) return;
     if (hooks.protect !== null && !hooks.protect(packet, null, out)) return;
-    this.transmit(packet, out, route);
+    if (!cut) this.transmit(packet, out, route);
+    else {
+      const { chain } = this;
+      wire.skim(packet.view, packet.network, packet.tail, chain);
+      fragment6(this.ctx, packet, wire.MTU_MIN, this.ids.next(packet), chain.nextField, (piece) => this.transmit(piece, out, route));
+    }
   }
 
   private transmit(packet: Packet, out: Interface, route: Hop): void {

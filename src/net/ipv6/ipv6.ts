@@ -73,6 +73,7 @@ export class Ipv6 implements NetworkInput {
     wire.skim(packet.view, packet.network, packet.tail, chain);
     packet.protocol = chain.protocol;
     packet.transport = chain.offset;
+    if (chain.fragmented) packet.flags |= PacketFlag.Fragmented;
     if (next === Protocol.HopByHop || next === Protocol.DestinationOptions || next === Protocol.Routing || next === Protocol.Fragment)
       packet.flags |= PacketFlag.Options;
   }
@@ -133,7 +134,7 @@ export class Ipv6 implements NetworkInput {
   private deliver(iface: Interface, given: Packet): void {
     let packet = given;
     if (packet.flags & PacketFlag.Options) {
-      const whole = this.headers(packet);
+      const whole = this.whole(packet);
       if (whole === null) return;
       packet = whole;
     }
@@ -161,8 +162,8 @@ export class Ipv6 implements NetworkInput {
     }
   }
 
-  /** Judges the extension headers and puts fragments together. The packet, or a whole one, ready for its protocol; null when it was taken. */
-  private headers(given: Packet): Packet | null {
+  /** Judges the extension headers and puts fragments together. The packet, or a whole one, ready for its protocol; null when it was taken. Also for filters. */
+  whole(given: Packet): Packet | null {
     let packet = given;
     const { chain } = this;
     let reason = wire.walk(packet.view, packet.network, packet.tail, chain);
