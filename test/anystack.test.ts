@@ -8,8 +8,9 @@ import { Observer } from '#src/net/observer.js';
 import { Observers } from '#src/observe/observers.js';
 import { PacketLog, Way } from '#src/observe/packet-log.js';
 import { ended } from './support/command.js';
-import { pair, until } from './support/pair.js';
+import { pair } from './support/pair.js';
 import { needs } from './support/requirements.js';
+import { until } from './support/until.js';
 
 describe('createStack', () => {
   it('is there at once; ready resolves when its devices have carrier, and rejects when it is closed before', async () => {

@@ -5,7 +5,7 @@ import { AssertionError } from '#src/base/assert.js';
 import { type AnyStack, createStack, memoryLink, type StackFailure } from '#src/index.js';
 import { CapturedFrame } from '#src/wire/pcap.js';
 import { openCapture } from '#src/wire/pcapng.js';
-import { until } from './support/pair.js';
+import { until } from './support/until.js';
 
 const PAIRS = 500;
 

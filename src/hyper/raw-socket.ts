@@ -120,7 +120,12 @@ class RawSocketDevice extends QueuedDevice {
 function load(): RawSocketPackage {
   try {
     return createRequire(import.meta.url)('raw-socket') as RawSocketPackage;
-  } catch {
-    throw new NetError('ENOSYS', 'open', 'raw-socket', undefined, 'the npm package raw-socket is not installed: npm install raw-socket');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why =
+      code === 'MODULE_NOT_FOUND'
+        ? 'the npm package raw-socket is not installed: npm install raw-socket'
+        : `the npm package raw-socket was not built for this Node: npm rebuild raw-socket (${message.split('\n')[0]})`;
+    throw new NetError('ENOSYS', 'open', 'raw-socket', undefined, why);
   }
 }

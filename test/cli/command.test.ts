@@ -7,7 +7,7 @@ import type { Config } from '#src/config/config.js';
 import { CapturedFrame } from '#src/wire/pcap.js';
 import { openCapture } from '#src/wire/pcapng.js';
 import { Bench, type Ended, ended } from '../support/command.js';
-import { sleep, until } from '../support/pair.js';
+import { sleep, until } from '../support/until.js';
 
 describe('command', function () {
   this.timeout(60_000);

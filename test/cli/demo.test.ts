@@ -5,8 +5,8 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { freeSubnets } from '#src/cli/demo/subnet.js';
 import { Bench, type Ended, ended } from '../support/command.js';
-import { until } from '../support/pair.js';
 import { needs } from '../support/requirements.js';
+import { until } from '../support/until.js';
 
 const LABELS = ['stack started', 'ping', 'status page', 'IPv6', 'bulk in', 'bulk out', '2 % loss', 'tunable, live', 'capture'];
 
@@ -20,8 +20,11 @@ async function demo(bench: Bench, ...options: string[]): Promise<{ text: string;
   void over.then(() => {
     gone = true;
   });
-  for (let i = 0; i < 12 && !gone && !text.includes('Ctrl-C ends'); i++)
-    await until(() => gone || text.includes('Ctrl-C ends'), text).catch(() => {});
+  await until(
+    () => gone || text.includes('Ctrl-C ends'),
+    () => text,
+    50,
+  );
   const answers = new Map<string, Ended>();
   const commands = text.split('\n').filter((line) => /^ {2}(curl|ping -|node) ?/.test(line));
   for (const command of commands) answers.set(command.trim(), await bench.shell(command));
@@ -31,7 +34,7 @@ async function demo(bench: Bench, ...options: string[]): Promise<{ text: string;
 }
 
 describe('demo', function () {
-  this.timeout(60_000);
+  this.timeout(90_000);
   let bench: Bench;
   beforeEach(() => {
     bench = new Bench();
@@ -92,8 +95,7 @@ describe('demo', function () {
           .flat()
           .some((a) => a?.address.startsWith(`${address}.`));
       // The kernel takes a TAP away a moment after its descriptor is closed.
-      for (let i = 0; i < 20 && present(); i++) await new Promise((resolve) => setTimeout(resolve, 100));
-      assert.ok(!present(), 'its TAPs are gone');
+      await until(() => !present(), 'its TAPs are gone');
       assert.deepEqual(
         readdirSync(bench.folder).filter((name) => name === 'anystack'),
         [],

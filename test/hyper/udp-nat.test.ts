@@ -6,8 +6,8 @@ import type { UdpNatDevice } from '#src/hyper/udp-nat.js';
 import { Stack } from '#src/net/stack.js';
 import { Sysctl } from '#src/net/sysctl.js';
 import { bound, receive } from '../support/ipsec.js';
-import { until } from '../support/pair.js';
 import { address, assertEmpty, prefix } from '../support/stacks.js';
+import { until } from '../support/until.js';
 
 describe('udp-nat: a stack behind UDP sockets of the host', () => {
   it('UDP passes both ways by mapped addresses; what is not UDP is lost and counted', async () => {

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Bench } from '../support/command.js';
 import { type Counterparts, counterparts } from '../support/interop.js';
-import { sleep } from '../support/pair.js';
+import { sleep } from '../support/until.js';
 
 /** FRR R tells our stack by FPM what it learns from FRR S by BGP and OSPF. The stack runs in R's namespace, where zebra connects. */
 describe('FPM with FRRouting', function () {

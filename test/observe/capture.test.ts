@@ -7,8 +7,9 @@ import type { AnyStack } from '#src/index.js';
 import { ipv4, tcp } from '#src/wire/index.js';
 import { CapturedFrame } from '#src/wire/pcap.js';
 import { openCapture } from '#src/wire/pcapng.js';
-import { pair, sleep, until } from '../support/pair.js';
+import { pair } from '../support/pair.js';
 import { needs } from '../support/requirements.js';
+import { sleep, until } from '../support/until.js';
 
 interface Frame {
   readonly bytes: Buffer;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Config } from '#src/config/config.js';
 import { type AnyStack, createStack, memoryLink } from '#src/index.js';
 import type { TraceEvent, TraceOptions } from '#src/observe/trace.js';
-import { until } from '../support/pair.js';
+import { until } from '../support/until.js';
 
 /** Host – gateway – host; the gateway hides the left one behind 10.0.2.1 and refuses port 23. */
 describe('trace', () => {

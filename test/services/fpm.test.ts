@@ -3,7 +3,8 @@ import { connect } from 'node:net';
 import { Prng } from '#src/base/prng.js';
 import { type AnyStack, createStack, memoryLink } from '#src/index.js';
 import { FpmSession, FpmStats } from '#src/services/fpm-session.js';
-import { pair, until } from '../support/pair.js';
+import { pair } from '../support/pair.js';
+import { until } from '../support/until.js';
 import { concat, hex } from '../support/wire.js';
 
 const le32 = (n: number): string => hex32(n).match(/../g)?.reverse().join('') ?? '';

@@ -3,7 +3,8 @@ import { v4 } from '#src/base/address.js';
 import type { AnyStack } from '#src/index.js';
 import { DatagramInfo } from '#src/net/socket/datagram-queue.js';
 import { answerable } from '#src/services/onlink.js';
-import { pair, sleep, until } from '../support/pair.js';
+import { pair } from '../support/pair.js';
+import { sleep, until } from '../support/until.js';
 
 describe('small services', () => {
   let one: AnyStack;

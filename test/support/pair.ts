@@ -10,15 +10,3 @@ export async function pair(first: Config = {}, second: Config = {}, link: Memory
   await Promise.all([one.ready, two.ready]);
   return [one, two];
 }
-
-/** Resolves after `ms`. */
-export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Resolves when `fact` holds; rejects after two seconds. */
-export async function until(fact: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 400; i++) {
-    if (fact()) return;
-    await sleep(5);
-  }
-  throw new Error(`not in time: ${what}`);
-}

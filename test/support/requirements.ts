@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import { createRequire } from 'node:module';
 import type { Context, Hook, Test } from 'mocha';
 import { loadNative } from '#src/hyper/native.js';
 import { tapFfi } from '#src/hyper/tap-ffi.js';
@@ -29,7 +30,7 @@ export function missing(requirement: Requirement): string | null {
     case 'koffi':
       return tapFfi() === null ? 'koffi is not installed: npm install koffi' : null;
     case 'package':
-      return resolvable(name) ? null : `${name} is not installed: npm install ${name}`;
+      return unloadable(name);
     default:
       return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0 ? null : `${name} is not installed: apt-get install ${name}`;
   }
@@ -88,11 +89,19 @@ function canUnshare(): boolean {
   return spawnSync('unshare', ['-n', 'ip', 'link'], { stdio: 'ignore' }).status === 0;
 }
 
-function resolvable(name: string): boolean {
+/** Why a package cannot be had. One with a native part may be there and not be built for this Node. */
+function unloadable(name: string): string | null {
   try {
-    import.meta.resolve(name);
-    return true;
-  } catch {
-    return false;
+    createRequire(import.meta.url)(name);
+    return null;
+  } catch (error) {
+    switch ((error as NodeJS.ErrnoException).code) {
+      case 'MODULE_NOT_FOUND':
+        return `${name} is not installed: npm install ${name}`;
+      case 'ERR_DLOPEN_FAILED':
+        return `${name} is not built for this Node: npm rebuild ${name}`;
+      default:
+        return null;
+    }
   }
 }
