@@ -234,6 +234,9 @@ class Lane {
   private bad = false;
   /** When the rate limiter is done with what it has. */
   private busyUntil: Micros = 0;
+  /** When each frame of its queue, and the one being sent, will be done with: [left, length). */
+  private departures: Micros[] = [];
+  private left = 0;
   private lastDue: Micros = 0;
   private closed = false;
 
@@ -312,14 +315,13 @@ class Lane {
     }
     let due = now;
     if (faults.rate) {
-      const span = (frame.length * 8e6) / faults.rate;
-      // The queue is measured in frames of this length: what would wait longer than a full one is lost.
-      if (this.busyUntil - now > span * (faults.queueFrames ?? 1_000)) {
+      if (this.queued(now) > (faults.queueFrames ?? 1_000)) {
         counts.queueFull++;
         frame.slot.release();
         return;
       }
-      due = this.busyUntil = Math.max(now, this.busyUntil) + span;
+      due = this.busyUntil = Math.max(now, this.busyUntil) + (frame.length * 8e6) / faults.rate;
+      this.departures.push(due);
     }
     due += faults.delay ?? 0;
     if (faults.jitter) due += this.prng.float() * faults.jitter;
@@ -333,6 +335,17 @@ class Lane {
     counts.passed++;
     if (due <= now && this.waiting.size === 0) this.deliver(frame);
     else this.waiting.alarm(() => this.end(frame)).set(due);
+  }
+
+  /** Frames in the rate limiter, the one being sent included. */
+  private queued(now: Micros): number {
+    const { departures } = this;
+    while (this.left < departures.length && (departures[this.left] as Micros) <= now) this.left++;
+    if (2 * this.left > departures.length) {
+      departures.splice(0, this.left);
+      this.left = 0;
+    }
+    return departures.length - this.left;
   }
 
   private corrupt(frame: PlainFrame): void {

@@ -15,6 +15,8 @@ export class AckSample implements Delivery {
   rate = -1;
   appLimited = false;
   priorDelivered = 0;
+  priorLost = 0;
+  txInFlight = 0;
   /** Octets newly reported by SACK. */
   sacked = 0;
   /** Round trip of the oldest octet acknowledged: what RTO is made of. −1 without. */
@@ -67,6 +69,8 @@ export class AckSample implements Delivery {
       this.sampleDeliveredAt = sent.deliveredAt;
       this.sampleFirstSentAt = sent.firstSentAt;
       this.appLimited = sent.appLimited;
+      this.priorLost = sent.priorLost;
+      this.txInFlight = sent.inFlight;
     }
   }
 

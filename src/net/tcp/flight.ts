@@ -41,6 +41,9 @@ export class Sent {
   deliveredAt = 0;
   firstSentAt = 0;
   appLimited = false;
+  /** Octets concluded lost until then, and octets in flight with it. */
+  priorLost = 0;
+  inFlight = 0;
 
   get octets(): number {
     return (this.end - this.seq) | 0;
@@ -148,6 +151,8 @@ export class Flight {
   delivered = 0;
   deliveredAt = 0;
   firstSentAt = 0;
+  /** Octets ever concluded lost. */
+  lostEver = 0;
   /** While `delivered` is below this the application was the limit; 0 when the path is. */
   appLimitedUntil = 0;
   /** Octets per second of the last sample. */
@@ -191,6 +196,8 @@ export class Flight {
     rest.deliveredAt = sent.deliveredAt;
     rest.firstSentAt = sent.firstSentAt;
     rest.appLimited = sent.appLimited;
+    rest.priorLost = sent.priorLost;
+    rest.inFlight = sent.inFlight;
     sent.flags &= ~SentFlag.Pushed;
     sent.end = at;
     rest.previous = sent;
@@ -259,6 +266,7 @@ export class Flight {
     this.unlinkTimed(sent);
     sent.flags = (sent.flags & ~SentFlag.Retransmitted) | SentFlag.Lost;
     this.lost += sent.octets;
+    this.lostEver += sent.octets;
   }
 
   /** The SACK was taken back (RFC 2018 §8), or the conclusion of loss: the record is in flight again. */

@@ -24,7 +24,8 @@ export function paid(tcb: Tcb, flight: Flight, octets: number): void {
       : flight.pacingRate;
   if (rate === 0) return;
   const now32 = tcb.tcp.ctx.now | 0;
-  const from = ((flight.nextSendAt - now32) | 0) > 0 ? flight.nextSendAt : now32;
+  // A timer that fires late must not cost rate: a tick of it is caught up.
+  const from = ((flight.nextSendAt - now32) | 0) > -QUANTUM_US ? flight.nextSendAt : (now32 - QUANTUM_US) | 0;
   flight.nextSendAt = (from + Math.round((octets * 1e6) / rate)) | 0;
 }
 

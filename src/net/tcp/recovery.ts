@@ -81,7 +81,7 @@ function leave(tcb: Tcb, flight: Flight, sample: AckSample, seg: Segment): void 
     return;
   }
   if (flight.state === CaState.Recovery || flight.state === CaState.Cwr) {
-    if (snd.ssthresh < 0x7fffffff) snd.cwnd = Math.max(snd.mss, snd.ssthresh);
+    if (snd.ssthresh < 0x7fffffff && !flight.congestion.ownsWindow) snd.cwnd = Math.max(snd.mss, snd.ssthresh);
     recoveryEnded(flight);
   }
   flight.state = CaState.Open;

@@ -94,6 +94,7 @@ export function retransmit(tcb: Tcb, flight: Flight, sent: Sent, mss: number): b
   retransmissionSent(tcb, flight, sent.octets, now32);
   stampRate(flight, sent, (tcb.snd.nxt - tcb.snd.una) | 0, now32);
   flight.markRetransmitted(sent, now32);
+  sent.inFlight = flight.pipe((tcb.snd.nxt - tcb.snd.una) | 0);
   paid(tcb, flight, sent.octets);
   armSent(tcb, flight);
   return true;
@@ -152,7 +153,7 @@ function maySend(tcb: Tcb, flight: Flight, waiting: number, mss: number): number
   const fin = snd.fin ? 1 : 0;
   const data = waiting - fin;
   if (data === 0) return usable >= 1 ? 1 : 0;
-  let length = Math.min(data, usable, room, burstMax(tcb, mss));
+  let length = Math.min(data, usable, room, burstMax(tcb, flight, mss));
   // The last, shorter segment of what waits goes alone: it is Nagle's to judge, and cwnd cuts only at whole segments.
   if (length > mss) length -= length % mss;
   if (length < mss) {
@@ -166,9 +167,13 @@ function maySend(tcb: Tcb, flight: Flight, waiting: number, mss: number): number
  * Octets handed down at once. Linux sends what a millisecond and a bit of the pacing rate is, at least two segments, but never more than half of the
  * window, so that the ACK of one burst lets the next out.
  */
-function burstMax(tcb: Tcb, mss: number): number {
+function burstMax(tcb: Tcb, flight: Flight, mss: number): number {
   const { snd, rtt, tcp } = tcb;
   const { v } = tcp.ctx.sysctl;
+  // What is paced goes a millisecond's worth at a time (draft-ietf-ccwg-bbr §5.6.3).
+  if (flight.congestion.ownsWindow && flight.pacingRate > 0) {
+    return Math.min(SEGMENT_MAX, mss * Math.max(v['net.ipv4.tcp_min_tso_segs'], Math.floor(flight.pacingRate / 1e3 / mss)));
+  }
   if (v['anystack.tcp_push_bursts'] === 0) return SEGMENT_MAX;
   const half = Math.max(1, Math.floor(snd.cwnd / mss) >> 1);
   if (rtt.srtt === 0) return Math.min(SEGMENT_MAX, half * mss);
@@ -214,6 +219,7 @@ function sendFirst(tcb: Tcb, flight: Flight, length: number, mss: number): boole
   const sent = flight.append(seq, end, now32);
   if (pushed) sent.flags |= SentFlag.Pushed;
   stampRate(flight, sent, (seq - snd.una) | 0, now32);
+  sent.inFlight = flight.pipe((end - snd.una) | 0);
   sent.appLimited = flight.appLimitedUntil > 0;
   if (flight.state === CaState.Recovery || flight.state === CaState.Cwr) flight.prrOut += length;
   // Data that answers data: ACKs will find company again. A request that comes first is not, and slow start of what it asks for waits for ACKs.
@@ -235,14 +241,17 @@ function stampRate(flight: Flight, sent: Sent, outstanding: number, now32: numbe
   sent.firstSentAt = flight.firstSentAt;
   sent.deliveredAt = flight.deliveredAt;
   sent.delivered = flight.delivered;
+  sent.priorLost = flight.lostEver;
 }
 
 /** RFC 5681 §4.1: after an idle RTO the window is an initial one again. */
 function afterIdle(tcb: Tcb, flight: Flight): void {
   const { snd, tcp } = tcb;
   const sentAt = tcb.counts?.sentAt ?? 0;
-  if (snd.nxt !== snd.una || sentAt === 0 || tcp.ctx.now - sentAt <= tcb.rtt.rto) return;
-  if (tcp.ctx.sysctl.v['net.ipv4.tcp_slow_start_after_idle'] === 0 || flight.state !== CaState.Open || flight.congestion.ownsWindow) return;
+  if (snd.nxt !== snd.una || sentAt === 0) return;
+  flight.congestion.restarted(tcb, flight, tcp.ctx.now);
+  if (flight.congestion.ownsWindow || tcp.ctx.now - sentAt <= tcb.rtt.rto) return;
+  if (tcp.ctx.sysctl.v['net.ipv4.tcp_slow_start_after_idle'] === 0 || flight.state !== CaState.Open) return;
   snd.ssthresh = Math.max(snd.ssthresh, (snd.cwnd >> 1) + (snd.cwnd >> 2));
   // Halved for each RTO gone by (RFC 2861), down to the restart window.
   const idle = Math.min(30, Math.floor((tcp.ctx.now - sentAt) / tcb.rtt.rto));

@@ -9,10 +9,10 @@ export const tcpSysctls = {
   'net.ipv4.tcp_dsack': flag(1, { help: 'Report duplicates in SACK options.', source: 'RFC 2883' }),
   'net.ipv4.tcp_timestamps': flag(1, { help: 'Offer timestamps.', source: 'RFC 7323' }),
   'net.ipv4.tcp_window_scaling': flag(1, { help: 'Offer window scaling.', source: 'RFC 7323' }),
-  'net.ipv4.tcp_congestion_control': choice('cubic', ['cubic', 'reno'], {
+  'net.ipv4.tcp_congestion_control': choice('cubic', ['cubic', 'reno', 'bbr'], {
     effect: 'new sockets',
     help: 'Congestion control of new connections; TCP_CONGESTION chooses per socket.',
-    source: 'RFC 9438',
+    source: 'RFC 9438; draft-ietf-ccwg-bbr',
   }),
   'net.ipv4.tcp_rmem': triple([4_096, 131_072, 6_291_456], 'octets', 4_096, 1_073_741_824, {
     effect: 'new sockets',

@@ -1,4 +1,5 @@
 import type { Micros } from '../../../base/time.js';
+import type { Flight } from '../flight.js';
 import type { Tcb } from '../tcb.js';
 
 /** What one ACK told of delivery. Reused: keep nothing of it. */
@@ -17,6 +18,9 @@ export interface Delivery {
   readonly appLimited: boolean;
   /** Octets delivered before the sampled segment was sent: what round trips are counted by. */
   readonly priorDelivered: number;
+  /** Octets concluded lost before it was sent, and octets in flight with it: with Flight.lostEver the loss since. */
+  readonly priorLost: number;
+  readonly txInFlight: number;
 }
 
 /**
@@ -37,4 +41,6 @@ export interface Congestion {
   undone(tcb: Tcb): void;
   /** Every ACK, in every state: for controllers that model the path. */
   sampled(tcb: Tcb, delivery: Delivery, now: Micros): void;
+  /** Data goes out with nothing in flight. */
+  restarted(tcb: Tcb, flight: Flight, now: Micros): void;
 }

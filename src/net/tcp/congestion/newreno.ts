@@ -1,4 +1,5 @@
 import type { Micros } from '../../../base/time.js';
+import type { Flight } from '../flight.js';
 import type { Tcb } from '../tcb.js';
 import type { Congestion, Delivery } from './controller.js';
 import { HyStart } from './hystart.js';
@@ -41,6 +42,8 @@ export class NewReno implements Congestion {
   undone(_tcb: Tcb): void {}
 
   sampled(_tcb: Tcb, _delivery: Delivery, _now: Micros): void {}
+
+  restarted(_tcb: Tcb, _flight: Flight, _now: Micros): void {}
 
   /** Opens the window by what is acknowledged, up to ssthresh; returns the octets left over for congestion avoidance. */
   protected slowStart(tcb: Tcb, acked: number, rtt: number): number {
