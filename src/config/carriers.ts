@@ -4,6 +4,7 @@ import type { Interface } from '../net/interface.js';
 import type { Stack } from '../net/stack.js';
 import type { Config, InterfaceConfig } from './config.js';
 import { deviceRef } from './devices.js';
+import { nat64Options, nat64Schema, openNat64 } from './nat64.js';
 import { hint, placeOf, type Schema, wrong } from './schema.js';
 import { checkTunnel, makeTunnel, tunnelSchema } from './tunnels.js';
 
@@ -19,8 +20,17 @@ export interface BridgeConfig {
   readonly ports: readonly string[];
 }
 
+/** A route-based IPsec tunnel: the SAs and children of section `ipsec` that name the interface protect what is routed to it. */
+export interface IpsecInterfaceConfig {
+  /** Greatest inner packet. Default 1,400. */
+  readonly mtu?: number;
+}
+
+/** Inner packets that pass over IPv6 with UDP encapsulation and every algorithm here. */
+const IPSEC_MTU = 1_400;
+
 /** What can carry an interface's packets: exactly one of these keys. */
-const kinds = ['device', 'vlan', 'bridge', 'tunnel'] as const;
+const kinds = ['device', 'vlan', 'bridge', 'tunnel', 'ipsec', 'nat64'] as const;
 
 const name: Schema = { type: 'string', description: 'An interface of this configuration.' };
 
@@ -42,6 +52,13 @@ export const carrierSchemas: Readonly<Record<(typeof kinds)[number], Schema>> = 
     additionalProperties: false,
   },
   tunnel: tunnelSchema,
+  nat64: nat64Schema,
+  ipsec: {
+    type: 'object',
+    description: 'A route-based IPsec tunnel: the SAs and children of section ipsec that name it protect what is routed to it.',
+    properties: { mtu: { type: 'integer', minimum: 68, maximum: 65_535, description: `Greatest inner packet. Default ${IPSEC_MTU}.` } },
+    additionalProperties: false,
+  },
 };
 
 /** Throws ConfigError unless each interface has one carrier, and those below it exist and stand on the ground in the end. */
@@ -55,20 +72,37 @@ export function checkCarriers({ interfaces: all = {} }: Config): void {
     for (const lower of lowers(iface))
       if (all[lower] === undefined) wrong(`${place}.${given[0]}`, `names '${lower}', which is no interface${hint(lower, Object.keys(all))}`);
     if (iface.tunnel !== undefined) checkTunnel(iface.tunnel, `${place}.tunnel`);
+    if (iface.nat64 !== undefined) nat64Options(iface.nat64, `${place}.nat64`);
     for (const port of iface.bridge?.ports ?? []) {
       const other = masters.get(port);
       if (other !== undefined) wrong(`${place}.bridge.ports`, `'${port}' is a port of ${other === key ? 'it twice' : `${other} already`}`);
       masters.set(port, key);
     }
+    if (iface.mirrors === undefined) continue;
+    checkMirror(iface.mirrors, iface, place, all);
+    const other = masters.get(iface.mirrors);
+    if (other !== undefined) wrong(`${place}.mirrors`, `'${iface.mirrors}' belongs to ${other} already`);
+    masters.set(iface.mirrors, key);
   }
   for (const key of Object.keys(all)) if (circular(key, key, all, 0)) wrong(placeOf('interfaces', key), 'stands on itself');
+}
+
+function checkMirror(port: string, iface: InterfaceConfig, place: string, all: All): void {
+  const there = all[port];
+  if (iface.device === undefined) wrong(`${place}.mirrors`, "needs a 'device', a TAP of the routing engine's host");
+  if (there === undefined) wrong(`${place}.mirrors`, `names '${port}', which is no interface${hint(port, Object.keys(all))}`);
+  if (there.mirrors !== undefined) wrong(`${place}.mirrors`, `'${port}' is a mirror itself`);
+  if (iface.addresses !== undefined) wrong(`${place}.addresses`, `a mirror shows the addresses of its port, ${port}`);
 }
 
 /** The key that says what carries a checked interface. */
 export const carrierOf = (iface: InterfaceConfig): string => kinds.find((kind) => iface[kind] !== undefined) as string;
 
 /** Interfaces that one stands on. */
-const lowers = ({ vlan, bridge }: InterfaceConfig): readonly string[] => (vlan !== undefined ? [vlan.parent] : (bridge?.ports ?? []));
+const lowers = ({ vlan, bridge, mirrors }: InterfaceConfig): readonly string[] => {
+  if (vlan !== undefined) return [vlan.parent];
+  return bridge?.ports ?? (mirrors === undefined ? [] : [mirrors]);
+};
 
 type All = Readonly<Record<string, InterfaceConfig>>;
 
@@ -93,10 +127,13 @@ export function groundUp({ interfaces: all = {} }: Config): string[] {
 export const standsOnAny = (iface: InterfaceConfig, names: ReadonlySet<string>): boolean => lowers(iface).some((lower) => names.has(lower));
 
 /** Makes the interface. Throws what the device, or the stack, throws. */
-export function openCarrier(core: Stack, key: string, { device, vlan, bridge, tunnel, vrf = 0 }: InterfaceConfig): Interface {
+export function openCarrier(core: Stack, key: string, { device, vlan, bridge, tunnel, ipsec, nat64, mirrors, vrf = 0 }: InterfaceConfig): Interface {
   const lower = (of: string): Interface => interfaceNamed(core, of, 'link add');
   if (vlan !== undefined) return core.stacking.vlan(key, lower(vlan.parent), vlan.id, vrf);
   if (bridge !== undefined) return core.stacking.bridge(key, bridge.ports.map(lower), vrf);
   if (tunnel !== undefined) return core.stacking.tunnel(key, makeTunnel(core.stacking.tunnels.ground, tunnel), vrf);
+  if (nat64 !== undefined) return openNat64(core, key, nat64, vrf);
+  if (ipsec !== undefined) return core.addInterface(key, core.ipsec.tunnelDevice(key, ipsec.mtu ?? IPSEC_MTU), vrf);
+  if (mirrors !== undefined) return core.stacking.mirror(key, lower(mirrors), () => core.hyper.open(device as DeviceSpec));
   return core.addInterface(key, core.hyper.open(device as DeviceSpec), vrf);
 }

@@ -6,11 +6,13 @@ import type { Rate } from '../net/link/shaper.js';
 import { type ProfileName, profiles } from '../net/profiles.js';
 import type { DhcpServerSpec } from '../services/dhcp/server-spec.js';
 import type { DnsConfig } from '../services/dns/names.js';
+import type { ForwardSpec, ProxyConfig } from '../services/relay/forwards.js';
 import type { ServiceSpecs } from '../services/services.js';
-import type { BridgeConfig, VlanConfig } from './carriers.js';
+import type { BridgeConfig, IpsecInterfaceConfig, VlanConfig } from './carriers.js';
 import { deviceSchema } from './devices.js';
 import type { FilterConfig } from './filter.js';
 import type { IpsecConfig } from './ipsec.js';
+import type { Nat64Config } from './nat64.js';
 import type { RouterConfig } from './router.js';
 import { checkSchema, type Schema } from './schema.js';
 import { sections } from './sections.js';
@@ -36,6 +38,8 @@ export interface Config {
   readonly router?: RouterConfig;
   readonly ipsec?: IpsecConfig;
   readonly services?: ServiceSpecs;
+  readonly forwards?: readonly ForwardSpec[];
+  readonly proxy?: ProxyConfig;
 }
 
 /** DHCP servers. A client is asked for by the word 'dhcp' among the addresses of its interface. */
@@ -54,6 +58,12 @@ export interface InterfaceConfig {
   readonly bridge?: BridgeConfig;
   /** In the place of a device: a tunnel. */
   readonly tunnel?: TunnelConfig;
+  /** In the place of a device: a translator between IPv6 and IPv4. */
+  readonly nat64?: Nat64Config;
+  /** In the place of a device: a route-based IPsec tunnel. */
+  readonly ipsec?: IpsecInterfaceConfig;
+  /** Beside a device, a TAP: it shows this interface to a routing engine on the host. See net/stacked/mirror.ts. */
+  readonly mirrors?: string;
   /** '10.0.0.2/24' and so on. 'auto': IPv6 addresses of the prefixes that routers advertise, and by DHCPv6 where they say so. */
   readonly addresses?: readonly string[];
   /** Default: the device's. */

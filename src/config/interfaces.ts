@@ -25,6 +25,12 @@ const schema: Schema = {
         items: { type: 'string' },
         description: "Addresses with their prefix lengths: 10.0.0.2/24. 'auto': what IPv6 routers advertise. 'dhcp': what a DHCPv4 server leases.",
       },
+      mirrors: {
+        type: 'string',
+        description:
+          'An interface that this device, a TAP, shows to a routing engine on the host (FRRouting): addresses, MTU and carrier are told there, ' +
+          'and what routing protocols say passes both ways.',
+      },
       mtu: { type: 'integer', minimum: 68, maximum: 65_535, description: "Default: the device's." },
       vrf: {
         type: 'integer',
@@ -116,7 +122,8 @@ const placed = (config: Config): Map<string, Placed> =>
   new Map(groundUp(config).map((name) => [name, { name, ...(config.interfaces as Readonly<Record<string, InterfaceConfig>>)[name] }]));
 
 function sameCarrier(a: Placed, b: Placed): boolean {
-  const made = ({ vrf = 0, vlan, bridge, tunnel }: Placed): string => JSON.stringify([vrf, vlan, bridge, tunnel]);
+  const made = ({ vrf = 0, vlan, bridge, tunnel, nat64, ipsec, mirrors }: Placed): string =>
+    JSON.stringify([vrf, vlan, bridge, tunnel, nat64, ipsec, mirrors]);
   if (made(a) !== made(b)) return false;
   const [x, y] = [(a.device ?? {}) as DeviceSpec, (b.device ?? {}) as DeviceSpec];
   const keys = new Set([...Object.keys(x), ...Object.keys(y)]);

@@ -5,7 +5,11 @@ import type { Interface } from '../net/interface.js';
 import { type Auth, type ChildConfig, type Connection, parseIdentity } from '../net/ipsec/ike/connection.js';
 import { DEFAULT_ESP, DEFAULT_IKE, parseProposal } from '../net/ipsec/ike/proposal.js';
 import { rangeOf } from '../net/ipsec/selector.js';
+import type { FromPacket } from '../net/ipsec/spd.js';
 import type { TrafficSelector } from '../wire/ike-payload.js';
+
+/** What a line of traffic selectors looks like, for descriptions. */
+export const SELECTOR_FORM = "Prefixes, ranges, 'dynamic'; with '[tcp/443]' behind for a protocol and port.";
 
 /** One side of a connection. */
 export interface IkePeerSpec {
@@ -36,6 +40,8 @@ export interface IkeChildSpec {
   /** Octets to pad inner packets to. */
   readonly tfcPadding?: number;
   readonly startAction?: 'none' | 'trap' | 'start';
+  /** An SA for each local address, remote address, protocol, pair of ports that asks for one: RFC 4301 §4.4.1.2. */
+  readonly fromPacket?: readonly (keyof FromPacket)[];
   /** A route-based tunnel: the ipsec interface it belongs to. */
   readonly interface?: string;
 }
@@ -162,12 +168,13 @@ function childOf(
     replayWindow: spec.replayWindow ?? 1_024,
     iface: bound,
     tfc: spec.tfcPadding ?? 0,
+    fromPacket: spec.fromPacket === undefined ? null : Object.fromEntries(spec.fromPacket.map((which) => [which, true])),
     start: spec.startAction ?? 'none',
   };
 }
 
-/** `any`: an address is still to be given, so that 'dynamic' allows all. */
-function selectorAt(key: string, text: string, dynamic: Address | null, any: boolean): TrafficSelector {
+/** One traffic selector. `any`: an address is still to be given, so that 'dynamic' allows all. Throws ConfigError that begins with `key`. */
+export function selectorAt(key: string, text: string, dynamic: Address | null, any: boolean): TrafficSelector {
   const [, range = '', protocolText, portText] = /^([^[]+)(?:\[(\w+)(?:\/(\d+))?\])?$/.exec(text) ?? [];
   const protocol = protocolText === undefined ? 0 : (PROTOCOLS[protocolText] ?? Number(protocolText));
   if (!Number.isInteger(protocol) || protocol > 255) throw new ConfigError(`${key}: '${text}' names no protocol`);

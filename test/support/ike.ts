@@ -49,6 +49,7 @@ export function connection(text: ConnectionText): Connection {
     replayWindow: 64,
     iface: null,
     tfc: 0,
+    fromPacket: null,
     start: 'none',
     ...text.child,
   };

@@ -2,7 +2,7 @@ import type { Address } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { NetError } from '../../base/errors.js';
 import { type Packet, PacketFlag } from '../../base/packet.js';
-import { type Micros, NEVER, seconds } from '../../base/time.js';
+import { NEVER, seconds } from '../../base/time.js';
 import type { Timer } from '../../base/timer-wheel.js';
 import { Unreachable } from '../../wire/icmpv4.js';
 import { Protocol } from '../../wire/protocol.js';
@@ -20,11 +20,9 @@ import { REPLAY_WINDOW_MAX } from './replay.js';
 import { Sa, type SaEvents, type SaOptions } from './sa.js';
 import { Sad } from './sad.js';
 import { anyCovers, FlowKey, OPAQUE, readFlow } from './selector.js';
-import { POLICIES_MAX, POLICY_SAS_MAX, type Policy, type PolicyOptions, Spd } from './spd.js';
+import { POLICIES_MAX, POLICY_SAS_MAX, Policy, type PolicyOptions, Spd } from './spd.js';
 import { TunnelDevice } from './tunnel-device.js';
 
-/** A policy without SA asks for one at most this often. */
-const ASK_INTERVAL: Micros = seconds(1);
 /** SPIs below are IANA's: RFC 4303 §2.1. */
 const SPI_MIN = 256;
 
@@ -40,8 +38,8 @@ export class Ipsec {
   readonly sad = new Sad();
   readonly inbound: Inbound;
   readonly outbound: Outbound;
-  /** Traffic that no policy matches. RFC 4301 §4.4.1 ends every SPD with a discard; Linux and swanctl let it pass, and so is the default. */
-  unmatched: 'bypass' | 'discard' = 'bypass';
+  /** Traffic that no policy matches: RFC 4301 §5.1.1 and §5.2 discard it. Linux and swanctl let it pass, as 'bypass' does. */
+  unmatched: 'bypass' | 'discard' = 'discard';
   /** Asked for an SA when a policy has none that covers the packet. `flow` is reused. IKE listens here. */
   onAcquire: ((policy: Policy, flow: FlowKey) => void) | null = null;
   /** A peer behind a NAT has got a new address or port, by an authentic packet (RFC 7296 §2.23). IKE listens here. */
@@ -156,10 +154,10 @@ export class Ipsec {
     this.outbound.run();
   }
 
-  /** The device of a route-based tunnel: what is routed to it is sealed by the SAs of `policy`, whatever its addresses. */
-  tunnelDevice(policy: Policy, mtu: number): TunnelDevice {
+  /** The device of a route-based tunnel: what is routed to it is sealed by the SAs of its policy, whatever its addresses. */
+  tunnelDevice(name: string, mtu: number): TunnelDevice {
     this.tunnels++;
-    return new TunnelDevice(this, policy, mtu);
+    return new TunnelDevice(this, new Policy({ name, action: 'protect', selectors: [] }), mtu);
   }
 
   /** All SAs: inbound, then outbound. */
@@ -175,7 +173,7 @@ export class Ipsec {
     if (isNeighborDiscovery(key)) return true;
     const policy = this.spd.lookup(key);
     if (policy === null) {
-      if (this.unmatched === 'bypass') return true;
+      if (this.unmatched === 'bypass' || keepsLink(packet, key)) return true;
     } else {
       policy.packets++;
       if (policy.action === 'bypass') return true;
@@ -198,10 +196,7 @@ export class Ipsec {
       this.outbound.protect(packet, sa);
       return;
     }
-    if (this.onAcquire !== null && this.ctx.now - policy.asked >= ASK_INTERVAL) {
-      policy.asked = this.ctx.now;
-      this.onAcquire(policy, key);
-    }
+    if (this.onAcquire !== null && policy.asks(key, this.ctx.now)) this.onAcquire(policy, key);
     this.ctx.drop(packet, Drop.IpsecNoSa);
   }
 
@@ -220,7 +215,7 @@ export class Ipsec {
     if ((packet.protocol === Protocol.Esp || packet.protocol === Protocol.Ah) && (packet.flags & PacketFlag.Forwarded) === 0) return true;
     if (isNeighborDiscovery(key)) return true;
     const policy = this.spd.lookup(key);
-    if (policy === null ? this.unmatched === 'bypass' : policy.action === 'bypass') return true;
+    if (policy === null ? this.unmatched === 'bypass' || keepsLink(packet, key) : policy.action === 'bypass') return true;
     this.ctx.drop(packet, policy?.action === 'protect' ? Drop.IpsecClear : Drop.IpsecDiscard);
     return false;
   };
@@ -310,11 +305,20 @@ export class Ipsec {
 
 const LIFETIME_CHECK = seconds(60);
 
+const DHCP_PORTS: ReadonlySet<number> = new Set([67, 68, 546, 547]);
+
+/** What we ourselves need before there is anybody to protect traffic with: an address (DHCP) and groups (IGMP, MLD). A policy may say otherwise. */
+function keepsLink(packet: Packet, { protocol, localPort, remotePort }: FlowKey): boolean {
+  if (packet.flags & PacketFlag.Forwarded) return false;
+  if (protocol === Protocol.Udp) return DHCP_PORTS.has(localPort) && DHCP_PORTS.has(remotePort);
+  return protocol === Protocol.Igmp || (protocol === Protocol.Icmpv6 && ((localPort >= 130 << 8 && localPort < 133 << 8) || localPort >> 8 === 143));
+}
+
 /** Types 133 to 137: whom to send a key exchange to is found out in clear (RFC 4301 leaves it to the policy, and every policy would say so). */
 const isNeighborDiscovery = (key: FlowKey): boolean => key.protocol === Protocol.Icmpv6 && key.localPort >= 133 << 8 && key.localPort < 138 << 8;
 
 /** Why the options do not fit together, or null. */
-function unfit(options: SaOptions): string | null {
+export function unfit(options: SaOptions): string | null {
   const { suite, protocol, mode, keys, source, destination } = options;
   if (!Number.isInteger(options.spi) || options.spi < SPI_MIN || options.spi > 0xffffffff) return `SPI ${options.spi} is not in [256, 4294967295]`;
   if (keys.length !== keyMaterial(suite)) return `${suite.name} takes ${keyMaterial(suite)} octets of keys, not ${keys.length}`;

@@ -28,6 +28,8 @@ export interface Lifetime {
 
 /** One direction of a protected association. RFC 4301 §4.4.2. */
 export interface SaOptions {
+  /** Of a manual one. */
+  readonly name?: string;
   readonly direction: 'in' | 'out';
   /** In [1, 2^32); 1 to 255 are reserved by IANA (RFC 4303 §2.1) and refused. */
   readonly spi: number;
@@ -77,6 +79,7 @@ const SEQUENCE_RESERVE = 2 ** 20;
 
 /** A Security Association. */
 export class Sa {
+  readonly name: string;
   readonly inbound: boolean;
   readonly spi: number;
   /** IP protocol: ESP or AH. */
@@ -131,6 +134,7 @@ export class Sa {
   /** `transform` becomes the SA's. */
   constructor(options: SaOptions, transform: Transform, now: Micros) {
     const { suite } = options;
+    this.name = options.name ?? '';
     this.inbound = options.direction === 'in';
     this.spi = options.spi;
     this.protocol = options.protocol === 'ah' ? Protocol.Ah : Protocol.Esp;

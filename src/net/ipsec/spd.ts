@@ -1,5 +1,6 @@
 // hot: bench/micro/ipsec
 import { assert } from '../../base/assert.js';
+import { type Micros, seconds } from '../../base/time.js';
 import type { Sa } from './sa.js';
 import { anyCovers, type FlowKey, type Selector } from './selector.js';
 
@@ -7,8 +8,18 @@ import { anyCovers, type FlowKey, type Selector } from './selector.js';
 export const POLICIES_MAX = 16_384;
 /** Outbound SAs of one policy: more than one with PFP, and while rekeying. */
 export const POLICY_SAS_MAX = 256;
+/** A policy without SA asks for one at most this often. */
+const ASK_INTERVAL: Micros = seconds(1);
 
 export type PolicyAction = 'bypass' | 'discard' | 'protect';
+
+/** Which selectors an SA takes from the packet that asks for it. RFC 4301 §4.4.1.2 (PFP). */
+export interface FromPacket {
+  readonly local?: boolean;
+  readonly remote?: boolean;
+  readonly protocol?: boolean;
+  readonly ports?: boolean;
+}
 
 /** An entry of the SPD. RFC 4301 §4.4.1.2. */
 export interface PolicyOptions {
@@ -23,8 +34,7 @@ export interface PolicyOptions {
   readonly vrf?: number;
   /** Lower ones are asked first; equal ones in the order they were added. Default 100. */
   readonly priority?: number;
-  /** Selectors an SA takes from the packet that asks for it: RFC 4301 §4.4.1.2 (PFP). */
-  readonly fromPacket?: { readonly local?: boolean; readonly remote?: boolean; readonly protocol?: boolean; readonly ports?: boolean };
+  readonly fromPacket?: FromPacket;
 }
 
 /** A policy in force, with the SAs that carry its traffic out. */
@@ -36,8 +46,9 @@ export class Policy {
   /** Newest first: after a rekey traffic moves to the new SA at once. */
   readonly outbound: Sa[] = [];
   packets = 0;
-  /** An SA was asked for at this time (µs), and is not asked for again for a while. */
-  asked = Number.NEGATIVE_INFINITY;
+  /** An SA was asked for at this time (µs), with PFP for this flow, and is not asked for again for a while. */
+  private asked = Number.NEGATIVE_INFINITY;
+  private askedFor = '';
   private readonly selectors: readonly Selector[];
   private readonly inbound: boolean;
   private readonly leaving: boolean;
@@ -60,6 +71,16 @@ export class Policy {
     if (flow.inbound ? !this.inbound : !this.leaving) return false;
     if (this.vrf !== flow.vrf || (this.index !== 0 && this.index !== flow.index)) return false;
     return this.selectors.length === 0 || anyCovers(this.selectors, flow);
+  }
+
+  /** Is it time to ask for an SA? At most once a second; with PFP for each other flow at once. */
+  asks(flow: FlowKey, now: Micros): boolean {
+    const { local, remote, protocol, localPort, remotePort } = flow;
+    const name = this.options.fromPacket === undefined ? '' : `${local} ${remote} ${protocol} ${localPort} ${remotePort}`;
+    if (now - this.asked < ASK_INTERVAL && name === this.askedFor) return false;
+    this.asked = now;
+    this.askedFor = name;
+    return true;
   }
 
   /** The SA that carries the flow out, or null: one is to be asked for. */

@@ -187,6 +187,7 @@ describe('IPsec against hostile packets (the auditable events of RFC 4301)', () 
 
   it('clear packets where the policy asks for protection; others pass (RFC 4301 §5.2)', () => {
     const t = new Wire();
+    t.b.stack.ipsec.unmatched = 'bypass';
     t.clear(17, udp(5_000, 7), '10.1.0.1', '10.2.0.1');
     t.dropped({ IpsecClear: 1 });
     t.clear(17, udp(5_000, 7));

@@ -4,6 +4,7 @@ import { seconds } from '#src/base/time.js';
 import type { IkeSa } from '#src/net/ipsec/ike/ike-sa.js';
 import { type Fragment, Fragments } from '#src/net/ipsec/ike/secure.js';
 import { IkeNet, psk, ts } from '../../support/ike.js';
+import { bound } from '../../support/ipsec.js';
 import { address } from '../../support/stacks.js';
 
 const up = (list: readonly IkeSa[]): IkeSa[] => list.filter((sa) => sa.state === 'established');
@@ -108,6 +109,40 @@ describe('IKEv2 between two stacks', () => {
     assert.equal(t.ping(), false);
     t.run(seconds(1));
     assert.ok(t.ping(), JSON.stringify([t.a.log, t.drops()]));
+    t.end();
+  });
+
+  it('RFC 4301 §4.4.1.2 (PFP): each destination has SAs of its own, of the packet that asked; a rekeyed one carries no more than before', () => {
+    const t = new IkeNet();
+    t.both({}, { child: { start: 'trap', fromPacket: { remote: true, ports: true } } });
+    const send = (to: string): void => {
+      const socket = bound(t.a.host.stack, 5_000);
+      socket.sendTo(new Uint8Array(4), 0, 4, address(to), 7);
+      t.run();
+      socket.close();
+    };
+    for (const to of ['10.2.0.1', '10.2.0.9', '10.2.0.1']) send(to);
+    const terms = (): string[] =>
+      (up(t.a.service.ike.list())[0]?.children ?? []).map(({ terms: { local, remote } }) =>
+        [...local, ...remote].map((s) => `${s.protocol} ${s.first}-${s.last} ${s.firstPort}-${s.lastPort}`).join(' to '),
+      );
+    const expected = ['17 10.1.0.0-10.1.0.255 5000-5000 to 17 10.2.0.1-10.2.0.1 7-7', '17 10.1.0.0-10.1.0.255 5000-5000 to 17 10.2.0.9-10.2.0.9 7-7'];
+    assert.deepEqual(terms(), expected);
+    up(t.a.service.ike.list())[0]?.children[0]?.rekey();
+    t.run(seconds(7));
+    assert.deepEqual(terms().sort(), expected);
+    t.end();
+  });
+
+  it('RFC 7296 §2.9: a packet that asks stands in front of what is offered; the answer is the wide one', () => {
+    const t = new IkeNet();
+    t.both({}, { child: { start: 'trap' } }, { localTs: ['10.2.0.1/32', '10.2.0.128/25'] });
+    t.ping();
+    t.run(seconds(1));
+    assert.deepEqual(
+      t.a.service.ike.list()[0]?.children[0]?.terms.remote.map((s) => `${s.first}-${s.last}`),
+      ['10.2.0.1-10.2.0.1', '10.2.0.128-10.2.0.255'],
+    );
     t.end();
   });
 

@@ -6,7 +6,6 @@ import { nodeCrypto } from '#src/hyper/node-crypto.js';
 import { parseSuite } from '#src/net/ipsec/algorithms.js';
 import { encapsulate, NAT_PORT } from '#src/net/ipsec/nat-t.js';
 import { selectorOf } from '#src/net/ipsec/selector.js';
-import { Policy } from '#src/net/ipsec/spd.js';
 import type { TcpSocket } from '#src/net/socket/tcp-socket.js';
 import { bound, dropsOf, type End, keysOf, ProtectedNet, receive, route, SPI_A, SPI_B, wiretap } from '../../support/ipsec.js';
 import { address, type Host, Net, prefix } from '../../support/stacks.js';
@@ -196,6 +195,7 @@ describe('traffic through IPsec', () => {
 
   it('ESP in UDP: keep-alives end silently, other short datagrams are counted (RFC 3948)', () => {
     const t = new ProtectedNet({ sa: { encapsulation: { localPort: NAT_PORT, remotePort: NAT_PORT } } });
+    for (const end of [t.a, t.b]) end.stack.ipsec.unmatched = 'bypass';
     const sockets = [t.a, t.b].map(({ stack }) => {
       const socket = bound(stack, NAT_PORT);
       encapsulate(stack.ctx, stack.ipsec.inbound, socket);
@@ -219,13 +219,13 @@ describe('traffic through IPsec', () => {
       const { stack } = host;
       const own = address(`192.0.2.${n + 1}`);
       const peer = address(`192.0.2.${2 - n}`);
-      const policy = new Policy({ name: 'ipsec0', action: 'protect', selectors: [] });
-      const ipsec0 = stack.addInterface('ipsec0', stack.ipsec.tunnelDevice(policy, 1_400));
+      const device = stack.ipsec.tunnelDevice('ipsec0', 1_400);
+      const ipsec0 = stack.addInterface('ipsec0', device);
       stack.addAddress(ipsec0, prefix(`10.${n + 1}.0.1/32`));
       route(stack, prefix(`10.${2 - n}.0.0/16`), null, ipsec0.index, address(`10.${n + 1}.0.1`));
       const common = { mode: 'tunnel', suite: parseSuite('aes128gcm16'), keys: keysOf('aes128gcm16'), iface: ipsec0 } as const;
       stack.ipsec.addSa({ ...common, direction: 'in', spi: n === 0 ? SPI_A : SPI_B, source: peer, destination: own });
-      stack.ipsec.addSa({ ...common, direction: 'out', spi: n === 0 ? SPI_B : SPI_A, source: own, destination: peer }, policy);
+      stack.ipsec.addSa({ ...common, direction: 'out', spi: n === 0 ? SPI_B : SPI_A, source: own, destination: peer }, device.policy);
       return { stack, ipsec0 };
     });
     const [a, b] = ends as [(typeof ends)[0], (typeof ends)[0]];

@@ -22,7 +22,7 @@ import {
 } from '../../../wire/ike-payload.js';
 import { certificateRequest } from './certificate.js';
 import { ChildSa, type ChildTerms } from './child-sa.js';
-import { type Auth, type Connection, readIdentity, sameIdentity } from './connection.js';
+import { type Auth, type Connection, readIdentity, sameIdentity, wholeChild } from './connection.js';
 import { acceptChild, agreedChild, type ChildStart, childOffer } from './create-child.js';
 import type { Exchanges } from './exchanges.js';
 import type { IkeSa } from './ike-sa.js';
@@ -145,8 +145,9 @@ function equalSecretly(a: Uint8Array, b: Uint8Array): boolean {
 export function startAuth(x: Exchanges, sa: IkeSa): void {
   const { connection } = sa;
   const id = putId(connection.localId.type, connection.localId.data);
-  const [config] = connection.children;
-  const child = config === undefined ? null : childOffer(x, sa, config, null, false);
+  const [first] = connection.children;
+  const wanted = sa.firstChild ?? (first === undefined ? null : wholeChild(first));
+  const child = wanted === null ? null : childOffer(x, sa, wanted, null, false);
   prove(x, sa, id, (certificates, auth) => {
     const { remoteId, remoteAuth } = connection;
     const wanted = certificateRequest(x.crypto, [remoteAuth]);
@@ -206,7 +207,7 @@ function authAnswered(x: Exchanges, sa: IkeSa, child: ChildStart | null, payload
       readVirtual(x, sa, payloads);
       x.established(sa);
       if (child !== null) agreedChild(x, sa, child, payloads);
-      for (const config of sa.connection.children.slice(1)) if (config.start === 'start') x.createChild(sa, config);
+      for (const config of sa.connection.children) if (config.start === 'start' && config !== child?.config) x.createChild(sa, wholeChild(config));
     },
     refuse,
   );

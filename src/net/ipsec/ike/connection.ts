@@ -3,7 +3,8 @@ import { type Address, parseAddress } from '../../../base/address.js';
 import { addressOctets, IdType, type TrafficSelector } from '../../../wire/ike-payload.js';
 import type { Interface } from '../../interface.js';
 import type { Mode } from '../sa.js';
-import { compare, type Selector } from '../selector.js';
+import { compare, type FlowKey, OPAQUE, type Selector } from '../selector.js';
+import type { FromPacket } from '../spd.js';
 import type { ProposalSpec } from './proposal.js';
 
 /** Who somebody is: RFC 7296 §3.5. `data` is the payload's. */
@@ -42,8 +43,40 @@ export interface ChildConfig {
   /** Inbound SAs belong to this interface and no policy is made: a route-based tunnel. */
   readonly iface: Interface | null;
   readonly tfc: number;
+  /** Each SA carries only what is like the packet that asked for it; null: all that the selectors allow. RFC 4301 §4.4.1.2 (PFP). */
+  readonly fromPacket: FromPacket | null;
   /** 'trap': when traffic asks for it; 'start': at once; 'none': when told to, or by the peer. */
   readonly start: 'none' | 'trap' | 'start';
+}
+
+/** A child to be made, and the selectors to offer for it. */
+export interface WantedChild {
+  readonly config: ChildConfig;
+  readonly local: readonly TrafficSelector[];
+  readonly remote: readonly TrafficSelector[];
+}
+
+/** All that the configuration allows. */
+export const wholeChild = (config: ChildConfig): WantedChild => ({ config, local: config.local, remote: config.remote });
+
+/**
+ * For a packet that found no SA: with PFP only what is like it, else all that is allowed with the packet's own values in
+ * front, by which the peer may choose when it has to narrow (RFC 7296 §2.9).
+ */
+export function childFor(config: ChildConfig, flow: FlowKey): WantedChild {
+  const { fromPacket } = config;
+  const { local = false, remote = false, protocol = false, ports = false } = fromPacket ?? { local: true, remote: true, protocol: true, ports: true };
+  const like = (configured: readonly TrafficSelector[], address: Address, port: number, exact: boolean): TrafficSelector[] => {
+    const [firstPort, lastPort] = !ports ? [0, 65_535] : port === OPAQUE ? [65_535, 0] : [port, port];
+    const packet = { protocol: protocol || ports ? flow.protocol : 0, firstPort, lastPort };
+    const ranges = exact ? [{ first: address.clone(), last: address.clone() }] : configured.filter((s) => s.first.isV4 === address.isV4);
+    const own = narrow(
+      ranges.map(({ first, last }) => ({ ...packet, first, last })),
+      configured,
+    );
+    return fromPacket === null ? [...own, ...configured] : own;
+  };
+  return { config, local: like(config.local, flow.local, flow.localPort, local), remote: like(config.remote, flow.remote, flow.remotePort, remote) };
 }
 
 /** One peer, or one kind of peer. */
@@ -100,7 +133,7 @@ export function sameIdentity(a: Identity, b: Identity): boolean {
   return a.data.length === b.data.length && a.data.every((x, i) => x === b.data[i]);
 }
 
-/** What both sides allow: every pair of the two lists that has something in common. RFC 7296 §2.9. */
+/** What both sides allow: every pair of the two lists that has something in common, without what lies in another. RFC 7296 §2.9. */
 export function narrow(offered: readonly TrafficSelector[], ours: readonly TrafficSelector[]): TrafficSelector[] {
   const out: TrafficSelector[] = [];
   for (const a of offered) {
@@ -109,7 +142,13 @@ export function narrow(offered: readonly TrafficSelector[], ours: readonly Traff
       if (common !== null && !out.some((s) => sameSelector(s, common))) out.push(common);
     }
   }
-  return out;
+  return out.filter((s) => !out.some((other) => other !== s && holds(other, s)));
+}
+
+/** Does `a` cover all of `b`? */
+function holds(a: TrafficSelector, b: TrafficSelector): boolean {
+  const common = intersect(a, b);
+  return common !== null && sameSelector(common, b);
 }
 
 function intersect(a: TrafficSelector, b: TrafficSelector): TrafficSelector | null {

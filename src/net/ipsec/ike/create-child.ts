@@ -5,7 +5,7 @@ import { putKe, putTrafficSelectors, readKe, readTrafficSelectors, soundNonce, t
 import { putProposals, readProposals, SaProtocol } from '../../../wire/ike-sa.js';
 import { rangeOf } from '../selector.js';
 import { ChildSa, type ChildTerms } from './child-sa.js';
-import { type ChildConfig, narrow } from './connection.js';
+import { type ChildConfig, narrow, type WantedChild, wholeChild } from './connection.js';
 import type { Exchanges } from './exchanges.js';
 import type { IkeSa } from './ike-sa.js';
 import type { IkeKeys } from './keys.js';
@@ -27,11 +27,12 @@ export interface ChildStart {
 }
 
 /** SA, TSi, TSr and what goes with them; nonce and key exchange are the caller's. `withGroups`: in an exchange of its own. */
-export function childOffer(x: Exchanges, sa: IkeSa, config: ChildConfig, replaces: ChildSa | null, withGroups: boolean): ChildStart {
+export function childOffer(x: Exchanges, sa: IkeSa, wanted: WantedChild, replaces: ChildSa | null, withGroups: boolean): ChildStart {
+  const { config } = wanted;
   const spi = x.ike.ipsec.newSpi();
   const virtual = sa.connection.virtualAddress === null || withGroups ? sa.virtual : null;
-  const local = virtual !== null && virtual.length > 0 ? virtual.map(selectorOfAddress) : config.local;
-  const { remote } = config;
+  const local = virtual !== null && virtual.length > 0 ? virtual.map(selectorOfAddress) : wanted.local;
+  const { remote } = wanted;
   const parts: Part[] = [
     ...(config.mode === 'transport' ? [notifyPart(NotifyType.UseTransportMode)] : []),
     { type: PayloadType.Sa, body: putProposals(offer(config.proposals, SaProtocol.Esp, spiOctets(spi), withGroups)) },
@@ -118,25 +119,29 @@ function makeChild(x: Exchanges, sa: IkeSa, terms: ChildTerms): ChildSa | null {
   }
 }
 
-/** Asks for a child, or with `replaces` for the one that takes its place. `group`: the peer wants this one. */
-export function startChild(x: Exchanges, sa: IkeSa, config: ChildConfig, replaces: ChildSa | null, wanted: Group | null = null): void {
-  const group = wanted ?? config.proposals[0]?.groups[0] ?? null;
+/** Asks for a child, or with `replaces` for the one that takes its place. `peerGroup`: the peer wants this one. */
+export function startChild(x: Exchanges, sa: IkeSa, wanted: WantedChild, replaces: ChildSa | null, peerGroup: Group | null = null): void {
+  const group = peerGroup ?? wanted.config.proposals[0]?.groups[0] ?? null;
   const nonce = x.random(NONCE_OCTETS);
-  if (group === null) ask(x, sa, config, replaces, nonce, null, NONE, NONE);
-  else x.keyPair(sa, group, (own, secret) => ask(x, sa, config, replaces, nonce, group, own, secret));
+  if (group === null) ask(x, sa, wanted, replaces, nonce, null, NONE, NONE);
+  else x.keyPair(sa, group, (own, secret) => ask(x, sa, wanted, replaces, nonce, group, own, secret));
 }
+
+/** What takes the place of a child: with PFP the same traffic and no more, else all that is configured by now. */
+export const againChild = ({ config, terms }: ChildSa): WantedChild =>
+  config.fromPacket === null ? wholeChild(config) : { config, local: terms.local, remote: terms.remote };
 
 function ask(
   x: Exchanges,
   sa: IkeSa,
-  config: ChildConfig,
+  wanted: WantedChild,
   replaces: ChildSa | null,
   nonce: Uint8Array,
   group: Group | null,
   own: Uint8Array,
   secret: Uint8Array,
 ): void {
-  const start = childOffer(x, sa, config, replaces, true);
+  const start = childOffer(x, sa, wanted, replaces, true);
   const parts: Part[] = [
     ...(replaces === null ? [] : [notifyPart(NotifyType.RekeySa, NONE, SaProtocol.Esp, spiOctets(replaces.inbound.spi))]),
     ...start.parts.slice(0, -2),
@@ -171,7 +176,7 @@ function childAnswered(
       const other = groupOf(viewOf(wrong.data).getUint16(0));
       const allowed = other !== null && other.id !== group?.id && config.proposals.some((p) => p.groups.some((g) => g.id === other.id));
       if (allowed) {
-        startChild(x, sa, config, replaces, other);
+        startChild(x, sa, start, replaces, other);
         return;
       }
     }

@@ -5,9 +5,8 @@ import { Exchange, NotifyType, notifyName, type Payload } from '../../../wire/ik
 import type { Notify } from '../../../wire/ike-payload.js';
 import { answerAuth, startAuth } from './auth.js';
 import type { ChildSa } from './child-sa.js';
-import type { ChildConfig } from './connection.js';
-import { sameIdentity } from './connection.js';
-import { answerCreateChild, startChild } from './create-child.js';
+import { sameIdentity, type WantedChild } from './connection.js';
+import { againChild, answerCreateChild, startChild } from './create-child.js';
 import type { Ike } from './ike.js';
 import type { IkeSa } from './ike-sa.js';
 import { answerInformational, startDelete } from './informational.js';
@@ -107,13 +106,13 @@ export class Exchanges {
     this.ike.up(sa);
   }
 
-  createChild(sa: IkeSa, config: ChildConfig): void {
-    startChild(this, sa, config, null);
+  createChild(sa: IkeSa, wanted: WantedChild): void {
+    startChild(this, sa, wanted, null);
   }
 
   rekeyChild(child: ChildSa): void {
     child.rekeying = true;
-    startChild(this, child.ike, child.config, child);
+    startChild(this, child.ike, againChild(child), child);
   }
 
   deleteChild(child: ChildSa): void {

@@ -12,7 +12,7 @@ import { SaProtocol } from '../../../wire/ike-sa.js';
 import { TimerKind } from '../../timer-kind.js';
 import { KEEPALIVE } from '../nat-t.js';
 import type { ChildSa } from './child-sa.js';
-import type { Connection, Identity } from './connection.js';
+import type { Connection, Identity, WantedChild } from './connection.js';
 import type { Ike } from './ike.js';
 import { type IkeKeys, zeroKeys } from './keys.js';
 import { notifyPart } from './notify.js';
@@ -60,6 +60,8 @@ export class IkeSa {
   peerHashes: ReadonlySet<number> = new Set();
   peerId: Identity | null = null;
   children: ChildSa[] = [];
+  /** The child to ask for in IKE_AUTH; null: the first that is configured. */
+  firstChild: WantedChild | null = null;
   /** The IKE SA that takes its place. */
   successor: IkeSa | null = null;
   /** Made by the peer's rekey while ours is under way, with the lower of its nonces. */

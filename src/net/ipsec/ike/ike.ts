@@ -11,11 +11,11 @@ import { TimerKind } from '../../timer-kind.js';
 import type { Ipsec } from '../ipsec.js';
 import { NON_ESP_MARKER } from '../nat-t.js';
 import type { Sa } from '../sa.js';
-import { ANY_PORTS, type Selector, selectorOf } from '../selector.js';
+import { ANY_PORTS, type FlowKey, type Selector, selectorOf } from '../selector.js';
 import type { Policy } from '../spd.js';
 import { TunnelDevice } from '../tunnel-device.js';
 import type { ChildSa } from './child-sa.js';
-import { type ChildConfig, type Connection, pairs } from './connection.js';
+import { type ChildConfig, type Connection, childFor, pairs, type WantedChild } from './connection.js';
 import { Exchanges } from './exchanges.js';
 import { IkeSa } from './ike-sa.js';
 import { find, notifies, notifyPart } from './notify.js';
@@ -87,7 +87,7 @@ export class Ike {
     const all = parsePrefix('::/0') as NonNullable<ReturnType<typeof parsePrefix>>;
     const selectors = ports.map((port) => selectorOf(all, all, Protocol.Udp, [port, port], ANY_PORTS));
     this.bypass = ipsec.addPolicy({ name: 'ike', action: 'bypass', selectors, priority: -1_000_000 });
-    ipsec.onAcquire = (policy) => this.acquire(policy);
+    ipsec.onAcquire = (policy, flow) => this.acquire(policy, flow);
     ipsec.onMoved = (sa, packet) => this.moved(sa, packet.source, packet.sourcePort);
   }
 
@@ -96,7 +96,8 @@ export class Ike {
     this.connections.push(connection);
     for (const config of connection.children) {
       if (config.iface === null && config.start === 'trap') {
-        const policy = this.ipsec.addPolicy({ name: config.name, action: 'protect', selectors: pairs(config.local, config.remote) });
+        const fromPacket = config.fromPacket === null ? {} : { fromPacket: config.fromPacket };
+        const policy = this.ipsec.addPolicy({ name: config.name, action: 'protect', selectors: pairs(config.local, config.remote), ...fromPacket });
         this.policies.set(policy, { children: 0, trap: config, connection });
       } else if (config.iface?.device instanceof TunnelDevice) {
         this.policies.set(config.iface.device.policy, { children: 0, trap: config, connection });
@@ -118,17 +119,19 @@ export class Ike {
   }
 
   /** Brings a connection up, or one more child of it. Null without a peer's address. */
-  initiate(connection: Connection, config: ChildConfig | null = null): IkeSa | null {
+  initiate(connection: Connection, wanted: WantedChild | null = null): IkeSa | null {
     const up = this.list().find((sa) => sa.connection === connection && (sa.state === 'established' || (sa.state === 'connecting' && sa.initiator)));
     if (up !== undefined) {
-      const has = config === null || up.state !== 'established' || up.children.some((child) => child.config === config);
-      if (!has) this.exchanges.createChild(up, config);
+      // With PFP there may be many, and this one was asked for since none of them fits.
+      const has = (config: ChildConfig): boolean => config.fromPacket === null && up.children.some((child) => child.config === config);
+      if (wanted !== null && up.state === 'established' && !has(wanted.config)) this.exchanges.createChild(up, wanted);
       return up;
     }
     if (connection.remoteAddress === null || this.table.size >= IKE_SAS_MAX) return null;
     const local = connection.localAddress ?? this.localFor(connection.remoteAddress);
     if (local === null) return null;
     const sa = new IkeSa(this, connection, true, this.newSpi(), new Uint8Array(8), local, connection.remoteAddress, [this.ports[0], this.ports[0]]);
+    sa.firstChild = wanted;
     this.table.set(keyOf(sa.spi), sa);
     this.exchanges.startInit(sa);
     return sa;
@@ -328,12 +331,13 @@ export class Ike {
     this.ipsec.removePolicy(policy);
   }
 
-  private acquire(policy: Policy): void {
+  private acquire(policy: Policy, flow: FlowKey): void {
     const entry = this.policies.get(policy);
     if (entry?.trap == null) return;
     const { connection, trap } = entry;
+    const wanted = childFor(trap, flow);
     // Not from within the stage that has asked.
-    this.later(() => this.initiate(connection, trap), 0);
+    this.later(() => this.initiate(connection, wanted), 0);
   }
 
   /** The peer's NAT has given it another address or port: traffic follows (RFC 7296 §2.23). */
