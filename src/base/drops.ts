@@ -32,6 +32,7 @@ export const drops = {
   VlanUnknown: info('Tagged for a VLAN that no interface has.', 'Add a VLAN interface, or correct the switch port.'),
   BridgeSamePort: info('A bridge got it by the port its destination is behind.', NONE),
   BridgeLoop: info("A frame with the bridge's own address as source came back by a port.", 'Find the loop in the cables; there is no spanning tree.'),
+  MirrorOtherStation: info("A routing engine's host sent it as another station than the port it mirrors.", 'Give its interface no other station address.'),
   ArpTruncated: info('Shorter than an ARP packet for IPv4 over Ethernet.', FORGED),
   ArpMalformed: info('Hardware or protocol type or length is not Ethernet and IPv4, or the opcode is unknown.', FORGED),
   ArpBadSender: info('The sender address is a group address, or not the frame sender.', FORGED),
@@ -91,6 +92,15 @@ export const drops = {
   FilterDrop: info('A rule said drop.', 'anystack nft list shows the rules and their counters.'),
   FilterReject: info('A rule said reject; the sender was told.', 'anystack nft list shows the rules and their counters.'),
   TrackFull: info('The tracking table is full of connections that are younger.', 'Raise net.netfilter.nf_conntrack_max.'),
+  Nat64Unsupported: info('A protocol, a kind of ICMP or an IPv6 extension that means nothing in the other family (RFC 7915 §4.2, §5.2).', NONE),
+  Nat64BadAddress: info(
+    'An address that has none in the other family: no host, of no prefix here, or not to stand behind the well-known prefix (RFC 6052 §3.1).',
+    'Compare the nat64 prefix of the configuration with that of the DNS64; private addresses need a prefix of your own.',
+  ),
+  Nat64NoSession: info(
+    'From outside for no mapping, kept out by the filtering, or a TCP segment that opens nothing (RFC 6146 §3.5).',
+    'Sessions begin inside; a map makes a server reachable.',
+  ),
   NatNoPort: info('No free external port was left for a new flow.', 'Add external addresses, or widen the port range.'),
 
   // ICMP
@@ -253,6 +263,19 @@ export const drops = {
   DhcpMalformed: info('A DHCP message with impossible fields or options.', FORGED),
   DhcpUnexpected: info('A DHCP message for somebody else, of another exchange, or out of turn.', NONE),
   DhcpPoolFull: info('A DHCP client asked and every address of the pool is leased.', 'Enlarge the pool, or shorten the lease time.'),
+
+  // Forwards and proxies
+  SocksTruncated: info('A SOCKS datagram shorter than its header, or a client that left in the middle of its request.', FORGED),
+  SocksMalformed: info(
+    'A SOCKS message of another version, or with impossible fields (RFC 1928, RFC 1929).',
+    'The program speaks something else: SOCKS 4, or HTTP. Set it to SOCKS 5.',
+  ),
+  SocksFragment: info('A fragment of a SOCKS datagram; refused (RFC 1928 §7).', 'Have the program send its datagrams whole.'),
+  SocksUnexpected: info('A datagram to a SOCKS association that is not from its client.', 'Forged, or a program that sends from two ports.'),
+  ForwardFull: info(
+    'A forward or proxy had as many connections, or peers, as its max allows.',
+    "anystack forward shows which; raise its 'max', or find who holds them.",
+  ),
 } as const satisfies Record<string, DropInfo>;
 
 export type DropName = keyof typeof drops;

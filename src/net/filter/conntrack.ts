@@ -7,7 +7,7 @@ import { Protocol } from '../../wire/protocol.js';
 import type { Context } from '../context.js';
 import { TimerKind } from '../timer-kind.js';
 import { Connection, Idle, TrackState } from './connection.js';
-import { opens, track } from './track-tcp.js';
+import { type TcpTracker, trackWindows } from './track-tcp.js';
 import { Kind, Quoted, readQuoted, readTuple, Tuple } from './tuple.js';
 
 /** How often idle connections are looked for. */
@@ -33,8 +33,11 @@ export class Conntrack {
   /** Told of a connection's end: NAT frees its mapping. */
   ended: ((connection: Connection) => void) | null = null;
 
-  constructor(ctx: Context) {
+  private readonly tcp: TcpTracker;
+
+  constructor(ctx: Context, tcp: TcpTracker = trackWindows) {
     this.ctx = ctx;
+    this.tcp = tcp;
     this.timer = new Timer(TimerKind.Tracking, this);
   }
 
@@ -51,7 +54,7 @@ export class Conntrack {
     if (found === null) return this.open(packet);
     const connection = found.connection as Connection;
     const reply = found === connection.reply;
-    if (packet.protocol === Protocol.Tcp && !track(connection, packet, reply)) return this.invalid(packet);
+    if (packet.protocol === Protocol.Tcp && !this.tcp.track(connection, packet, reply)) return this.invalid(packet);
     if (reply && !connection.answered) {
       connection.answered = true;
       if (packet.protocol === Protocol.Udp) this.move(connection, Idle.Udp);
@@ -70,14 +73,14 @@ export class Conntrack {
 
   private open(packet: Packet): number {
     const v = this.ctx.sysctl.v;
-    if (packet.protocol === Protocol.Tcp && !opens(packet, v['net.netfilter.nf_conntrack_tcp_loose'] !== 0)) return this.invalid(packet);
+    if (packet.protocol === Protocol.Tcp && !this.tcp.opens(packet, v['net.netfilter.nf_conntrack_tcp_loose'] !== 0)) return this.invalid(packet);
     if (this.size >= v['net.netfilter.nf_conntrack_max'] && !this.evict()) return Drop.TrackFull;
     const connection = new Connection();
     connection.original.copy(this.key);
     connection.reply.invert(this.key);
     connection.idle = this.classOf(packet.protocol);
     connection.usedAt = this.ctx.now;
-    if (packet.protocol === Protocol.Tcp) track(connection, packet, false);
+    if (packet.protocol === Protocol.Tcp) this.tcp.track(connection, packet, false);
     connection.packets[0] = 1;
     connection.octets[0] = packet.length;
     packet.track = connection;

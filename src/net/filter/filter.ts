@@ -53,7 +53,8 @@ export class Filter {
   readonly conntrack: Conntrack;
   readonly nat: Nat;
   private readonly ip: IpLayer;
-  private readonly roads: FilterRoads;
+  /** For others who need whole packets, and tell senders: NAT64. */
+  readonly roads: FilterRoads;
   private readonly chains = new Map<string, Chain>();
   private readonly base: Record<HookName, Chain[]> = { prerouting: [], input: [], forward: [], output: [], postrouting: [] };
 

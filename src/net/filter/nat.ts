@@ -59,6 +59,11 @@ export class Nat {
     connection.reply.sourcePort = port;
   }
 
+  /** The external address that the flow's inner endpoint has already, or null. */
+  external({ original }: Connection): Address | null {
+    return this.byInternal.get(endpointKey(original.protocol, original.vrf, original.source, original.sourcePort))?.external ?? null;
+  }
+
   /** A new flow's source becomes `to` and a port of it. False: no port is free. */
   source(connection: Connection, to: Address, ports: readonly [number, number] | undefined): boolean {
     const { original, reply } = connection;
@@ -66,7 +71,7 @@ export class Nat {
     if (mapping === null) return false;
     connection.sourceNat = true;
     mapping.flows++;
-    const peer = original.destination.toString();
+    const peer = reply.source.toString();
     mapping.peers.set(peer, (mapping.peers.get(peer) ?? 0) + 1);
     connection.mapping = mapping;
     reply.destination.copy(mapping.external);
@@ -138,7 +143,7 @@ export class Nat {
     const mapping = connection.mapping as Mapping | null;
     if (mapping === null) return;
     connection.mapping = null;
-    const peer = connection.original.destination.toString();
+    const peer = connection.reply.source.toString();
     const flows = (mapping.peers.get(peer) ?? 1) - 1;
     if (flows === 0) mapping.peers.delete(peer);
     else mapping.peers.set(peer, flows);
@@ -208,6 +213,7 @@ export class Nat {
 
 const portOf = (packet: Packet, port: number): number => (packet.sourcePort === 0 && packet.destinationPort === 0 && port === 0 ? -1 : port);
 
+/** Echo of both families has one key: behind a NAT64 an endpoint has an end in either. */
 function endpointKey(protocol: number, vrf: number, a: Address, port: number): string {
-  return `${protocol} ${vrf} ${a.w0} ${a.w1} ${a.w2} ${a.w3} ${port}`;
+  return `${protocol === Protocol.Icmpv6 ? Protocol.Icmp : protocol} ${vrf} ${a.w0} ${a.w1} ${a.w2} ${a.w3} ${port}`;
 }

@@ -7,23 +7,29 @@ import { type Connection, Idle, type Window } from './connection.js';
 export const TcpTrack = { None: 0, SynSent: 1, SynReceived: 2, Established: 3, FinWait: 4, LastAck: 5, TimeWait: 6, Closed: 7 } as const;
 export const tcpTrackNames = ['NONE', 'SYN_SENT', 'SYN_RECV', 'ESTABLISHED', 'FIN_WAIT', 'LAST_ACK', 'TIME_WAIT', 'CLOSE'] as const;
 
+/** How a table follows TCP. */
+export interface TcpTracker {
+  /** Does this segment open a connection, or could it be one whose beginning we have missed? `pickup` takes the latter. */
+  opens(packet: Packet, pickup: boolean): boolean;
+  /**
+   * Moves the connection by a segment of direction `reply`. False: the segment does not belong to it (its numbers lie
+   * outside both windows), and changes nothing.
+   */
+  track(connection: Connection, packet: Packet, reply: boolean): boolean;
+}
+
 const FIN = 1;
 const SYN = 2;
 const RST = 4;
 const ACK = 16;
 
-/** Does this segment open a connection, or could it be one whose beginning we have missed? 'pickup' takes the latter. */
-export function opens(packet: Packet, pickup: boolean): boolean {
+function opens(packet: Packet, pickup: boolean): boolean {
   const flags = packet.view.getUint8(packet.transport + 13);
   if ((flags & (SYN | ACK | RST | FIN)) === SYN) return true;
   return pickup && (flags & (RST | SYN)) === 0 && (flags & ACK) !== 0;
 }
 
-/**
- * Moves the connection by a segment of direction `reply`. False: the segment does not belong to it (its numbers lie
- * outside both windows), and changes nothing.
- */
-export function track(connection: Connection, packet: Packet, reply: boolean): boolean {
+function track(connection: Connection, packet: Packet, reply: boolean): boolean {
   const { view, transport: at, tail } = packet;
   const header = (view.getUint8(at + 12) >>> 4) << 2;
   if (header < 20 || at + header > tail) return false;
@@ -49,6 +55,9 @@ export function track(connection: Connection, packet: Packet, reply: boolean): b
   advance(connection, flags, reply, sequence, receiver);
   return true;
 }
+
+/** As a filter does: sequence numbers within both windows. */
+export const trackWindows: TcpTracker = { opens, track };
 
 /** The four bounds: data below what the peer allows, not older than its window; ACK of what was sent, not older than a window. */
 function inWindows(sender: Window, receiver: Window, sequence: number, end: number, flags: number, acknowledgement: number): boolean {

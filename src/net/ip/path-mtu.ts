@@ -7,6 +7,11 @@ import { TimerKind } from '../timer-kind.js';
 /** Destinations whose path MTU is remembered; the oldest is forgotten. A stranger can fill it only by quoting packets we sent. */
 const PATH_MTU_MAX = 1_024;
 
+const plateaus: readonly number[] = [65_535, 32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, 508, 296];
+
+/** The MTU to try when one of a packet of `octets` failed and the router does not tell: RFC 1191 §7.1. */
+export const plateauBelow = (octets: number): number => plateaus.find((p) => p < octets) ?? 68;
+
 interface Entry {
   readonly destination: Address;
   readonly vrf: number;

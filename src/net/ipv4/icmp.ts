@@ -10,6 +10,7 @@ import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
 import type { IpLayer } from '../ip/ip.js';
 import { Flow } from '../ip/path.js';
+import { plateauBelow } from '../ip/path-mtu.js';
 import type { IcmpError, Transport } from '../ip/service.js';
 
 /** Errno and hardness by code of destination unreachable: RFC 1122 §4.2.3.9, Linux's icmp_err_convert. */
@@ -31,9 +32,6 @@ const unreachables: readonly (readonly [ErrnoName, boolean])[] = [
   ['EHOSTUNREACH', true],
   ['EHOSTUNREACH', true],
 ];
-
-/** RFC 1191 §7.1: MTUs to try below the one that failed, for routers that do not tell theirs. */
-const plateaus: readonly number[] = [65_535, 32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, 508, 296, 68];
 
 /** ICMP: echo, timestamps no, errors in and out. RFC 792, 1122 §3.2.2, 1812 §4.3. */
 export class Icmp4 implements Transport {
@@ -157,7 +155,7 @@ export class Icmp4 implements Transport {
   private nextMtu(packet: Packet): number {
     const told = wire.mtu(packet.view, packet.head);
     const quoted = ipv4.totalLength(packet.view, wire.quoted(packet.head));
-    const mtu = told !== 0 && told < quoted ? told : (plateaus.find((p) => p < quoted) ?? 68);
+    const mtu = told !== 0 && told < quoted ? told : plateauBelow(quoted);
     return Math.max(mtu, this.ctx.sysctl.v['net.ipv4.route.min_pmtu']);
   }
 
