@@ -21,6 +21,7 @@ import { type Config, checkConfig } from './config/config.js';
 import type { Device, DeviceSpec, Hypercalls } from './hyper/hypercalls.js';
 import { createNodeHost } from './hyper/node-host.js';
 import type { InterfaceAddress } from './net/interface.js';
+import type { Ike } from './net/ipsec/ike/ike.js';
 import { Stack } from './net/stack.js';
 import { Sysctl, sysctls } from './net/sysctl.js';
 import type { SysctlEntry, SysctlValue } from './net/sysctl-entry.js';
@@ -34,8 +35,12 @@ import { Dhcp } from './services/dhcp/dhcp.js';
 import { Names } from './services/dns/names.js';
 import type { Dns } from './services/dns/node-dns.js';
 import { type Measurement, type PingEvent, type PingOptions, type PingSummary, ping } from './services/ping.js';
+import { Forwards } from './services/relay/forwards.js';
 import { Services } from './services/services.js';
 import { type TraceHop, type TracerouteOptions, traceroute } from './services/traceroute.js';
+
+/** Peers that do not answer hold the end up no longer: two tries. */
+const FAREWELL_MS = 1_500;
 
 /** What a program may give besides a configuration. */
 export interface StackOptions {
@@ -102,11 +107,13 @@ export class AnyStack {
   readonly ipsec: IpsecApi;
   readonly sysctl: SysctlApi;
   readonly services: Services;
+  /** Ports of the host that lead to the stack's network and the other way round, and proxies. */
+  readonly forward: Forwards;
   /** Where names are asked for, and what asks. */
   readonly names: Names;
   /** Leases: those we have, those we gave. */
   readonly dhcp: Dhcp;
-  /** Resolves when every configured interface that is up has carrier its configured addresses have been probed for, and 'dhcp' has brought a lease; rejects when the stack ends before. */
+  /** Resolves when every configured interface that is up has carrier, its configured addresses have been probed for, 'dhcp' has brought a lease, and forwards and proxies listen; rejects when one of these cannot, or the stack ends before. */
   readonly ready: Promise<void>;
   private readonly observers: Observers;
   private readonly recorder: Recorder | null;
@@ -146,6 +153,7 @@ export class AnyStack {
     this.services = new Services(this.core);
     this.names = new Names(this.core);
     this.dhcp = new Dhcp(this.core, this.names.settings, () => this.checkReady());
+    this.forward = new Forwards(this.core, this.names.lookup.lookup, (error) => (error === null ? this.checkReady() : this.settleReady(error)));
     const live = this.core.ctx.sysctl;
     this.sysctl = { get: (name) => live.get(name), set: (name, value) => live.set(name, value), list: () => live.list() };
     this.started = host.monotonic();
@@ -278,16 +286,18 @@ export class AnyStack {
   }
 
   private apply(config: Config): void {
-    applyConfig({ core: this.core, services: this.services, names: this.names, dhcp: this.dhcp }, this.present, config);
+    applyConfig({ core: this.core, services: this.services, names: this.names, dhcp: this.dhcp, forward: this.forward }, this.present, config);
     this.present = config;
     this.hold();
   }
 
   private async end(): Promise<void> {
     this.settleReady(new StackClosed(this.name));
+    this.forward.close();
     this.services.close();
     this.names.close();
     this.dhcp.close();
+    if (this.core.ipsec.driver !== null) await this.farewell(this.core.ipsec.driver.ike);
     const stopped = [...this.watching].map((capture) => capture.stop());
     this.core.close();
     this.recorder?.close();
@@ -296,6 +306,17 @@ export class AnyStack {
     // Sockets tell their owners in a turn of their own.
     await new Promise<void>((resolve) => setImmediate(resolve));
     this.events.emit('close');
+  }
+
+  /** IKE peers hear of the end, and their SAs with us go. */
+  private farewell(ike: Ike): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, FAREWELL_MS);
+      ike.shutdown(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   private reopened(name: string): Device | null {
@@ -326,7 +347,7 @@ export class AnyStack {
       if (this.dhcp.pending(name)) return true;
       return !iface.running || iface.addresses.some((a) => a.state === 'tentative' && a.origin === 'static');
     });
-    if (!waiting) this.settleReady();
+    if (!waiting && !this.forward.pending) this.settleReady();
   }
 
   private log(level: 'debug' | 'info' | 'warn' | 'error', message: string): void {

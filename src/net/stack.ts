@@ -11,6 +11,7 @@ import { Filter, rejectCode4 } from './filter/filter.js';
 import { Interface, type InterfaceAddress } from './interface.js';
 import { Interfaces } from './interfaces.js';
 import { Addresses } from './ip/addresses.js';
+import { FastPath } from './ip/fast-path.js';
 import { IpLayer } from './ip/ip.js';
 import { Loopback } from './ip/loopback.js';
 import { Multicast } from './ip/multicast.js';
@@ -26,7 +27,7 @@ import { Output4 } from './ipv4/output.js';
 import { Redirects } from './ipv4/redirects.js';
 import { Family6 } from './ipv6/family.js';
 import { Arp } from './link/arp.js';
-import { Demux, Ethernet, IpLink } from './link/link.js';
+import { Demux, Ethernet, type FrameTap, IpLink } from './link/link.js';
 import type { Neighbor } from './link/neighbor.js';
 import { NeighborTable } from './link/neighbor-table.js';
 import { Packets } from './raw/packets.js';
@@ -65,6 +66,7 @@ export class Stack {
   readonly ipLink: IpLink;
   readonly loopback: Loopback;
   readonly ip: IpLayer;
+  readonly fastPath: FastPath;
   readonly addresses: Addresses;
   readonly arp: Arp;
   readonly icmp4: Icmp4;
@@ -96,6 +98,7 @@ export class Stack {
     const lo = new Interface(ctx, this.interfaces.nextIndex, 'lo', null, this.ipLink, 0);
     this.interfaces.add(lo);
     this.ip = new IpLayer(ctx, this.interfaces, lo);
+    this.fastPath = new FastPath(ctx, this.ip, this.demux);
     this.loopback = new Loopback(ctx, this.demux, lo);
     this.arp = new Arp(ctx, this.ethernet, {
       claimed: (address) => {
@@ -135,7 +138,15 @@ export class Stack {
     });
     this.ipsec = new Ipsec(ctx, this.ip, this.demux, () => ({ v4: this.icmp4, v6: this.v6.icmp }));
     const tunnels = new Tunnels({ ctx, ip: this.ip, errors: tunnelErrors(this.icmp4, this.v6.icmp) }, this.udp);
-    this.stacking = new Stacking(ctx, demux, this.interfaces, (name, device, vrf) => this.addInterface(name, device, vrf), tunnels);
+    this.stacking = new Stacking(
+      ctx,
+      demux,
+      this.interfaces,
+      ip,
+      (name, device, vrf, master) => this.addInterface(name, device, vrf, master),
+      tunnels,
+    );
+    addresses.changedOn = (iface) => this.stacking.addressed(iface);
     this.addresses.add(lo, { address: v4(0x7f000001), length: 8 }, 'loopback');
     hyper.attach(() => this.poll());
   }
@@ -189,7 +200,7 @@ export class Stack {
       if (iface.device === null || !iface.up) continue;
       for (let round = 0; ; round++) {
         const n = iface.device.receive(ctx.pool, batch, max);
-        for (let k = 0; k < n; k++) iface.input(batch[k] as Packet);
+        this.fastPath.input(iface, batch, n);
         this.ipsec.inbound.run(); // the open stage: survivors go on now
         if (n < max) break;
         if (round + 1 === INGRESS_ROUNDS) {
@@ -241,10 +252,12 @@ export class Stack {
     this.ctx.drop(packet, Drop.NeighborFailed);
   }
 
-  /** Puts a device under a new interface. The name must be free. */
-  addInterface(name: string, device: Device, vrf = 0): Interface {
+  /** Puts a device under a new interface. The name must be free. With a `master`, who takes all its frames, it has no IP of its own. */
+  addInterface(name: string, device: Device, vrf = 0, master: FrameTap | null = null): Interface {
     const { ctx } = this;
     const iface = new Interface(ctx, this.interfaces.nextIndex, name, device, device.medium === 'ethernet' ? this.ethernet : this.ipLink, vrf);
+    iface.master = master;
+    iface.bare = master !== null;
     this.interfaces.add(iface);
     if (device.medium === 'ethernet') {
       iface.neighbors = new NeighborTable(ctx, iface, this.arp, this.v6.nd, {
@@ -333,6 +346,7 @@ export class Stack {
     const failed = this.state === 'failed';
     this.state = 'closed';
     if (!failed) {
+      this.ipsec.driver?.ike.shutdown(() => {}); // once to each peer; whoever waits for their answers has called it before
       this.ctx.polling = true;
       this.tcp.close();
       this.egress();

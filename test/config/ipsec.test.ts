@@ -64,6 +64,27 @@ describe('configuration: ipsec', () => {
     }
   });
 
+  it('RFC 7296 §1.4.1: close tells the peer, whose SAs go; a peer that is gone holds it up for a bounded time', async () => {
+    const [a, b] = two((own, peer) => ({
+      ipsec: {
+        secrets,
+        connections: {
+          peer: {
+            localAddr: `192.0.2.${own}`,
+            remoteAddr: `192.0.2.${peer}`,
+            children: { net: { startAction: own === 2 ? ('start' as const) : ('none' as const) } },
+          },
+        },
+      },
+    }));
+    while (b.ipsec.sad().length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
+    await a.close();
+    assert.deepEqual([b.ipsec.sad(), b.ipsec.status()], [[], []]);
+    b.ipsec.up('peer');
+    await b.close();
+    assert.deepEqual(b.nstat().held, { packets: 0, slots: 0, chunks: 0 });
+  });
+
   it('refuses what makes no sense, naming the place', () => {
     const with_ = (change: object): Config => ({
       ipsec: { secrets, connections: { x: { remoteAddr: '192.0.2.2', local: { id: 'a' }, children: { c: {} }, ...change } } },

@@ -258,6 +258,26 @@ describe('IKEv2 between two stacks', () => {
     t.end();
   });
 
+  it('a delete that nobody answers ends here after 7 s; a stack that closes tells its peers', () => {
+    const t = new IkeNet();
+    const [ca] = t.both();
+    const sa = t.up(ca);
+    t.b.host.device.setCarrier(false);
+    sa.close();
+    t.run(seconds(6.9));
+    assert.equal(sa.state, 'deleting');
+    t.run(seconds(0.2));
+    assert.equal(sa.state, 'dead');
+    assert.equal(t.a.host.stack.ipsec.sas().length, 0);
+    t.b.host.device.setCarrier(true);
+    t.up(ca);
+    t.a.host.stack.close();
+    t.run();
+    assert.equal(t.b.service.ike.list().length, 0);
+    assert.equal(t.b.host.stack.ipsec.sas().length, 0);
+    t.end();
+  });
+
   it('RFC 7296 §2.19: an inner address is asked for and given', () => {
     const t = new IkeNet();
     const [ca] = t.both(

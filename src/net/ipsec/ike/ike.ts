@@ -74,6 +74,7 @@ export class Ike {
   private readonly secrets = [new Uint8Array(32), new Uint8Array(32)];
   private secretAt: Micros;
   private readonly timers = new Set<Timer>();
+  private whenEmpty: (() => void) | null = null;
 
   constructor(ctx: Context, ipsec: Ipsec, transport: IkeTransport, ports: readonly [number, number] = [500, 4_500]) {
     this.ctx = ctx;
@@ -302,6 +303,7 @@ export class Ike {
     this.halfOpen.delete(sa.halfOpenKey);
     for (const [address, holder] of this.leases) if (holder === sa && sa.successor === null) this.leases.delete(address);
     if (sa.successor === null) this.events.down(sa, reason);
+    this.checkEmpty();
   }
 
   /** The policy a child's traffic goes by: that of its interface, the trap it fell into, the one it inherits, or its own. */
@@ -371,6 +373,20 @@ export class Ike {
     this.timers.add(timer);
     this.ctx.wheel.arm(timer, this.ctx.now + delay);
     if (!this.ctx.polling) this.ctx.hyper.soon();
+  }
+
+  /** Takes all down by telling the peers, and begins nothing more; `done` when the last has answered. The caller says how long it waits, and closes. */
+  shutdown(done: () => void): void {
+    for (const connection of [...this.connections]) this.remove(connection);
+    for (const sa of this.list()) if (sa.state === 'rekeyed') sa.end('closed');
+    this.whenEmpty = done;
+    this.checkEmpty();
+  }
+
+  private checkEmpty(): void {
+    if (this.table.size > 0) return;
+    this.whenEmpty?.();
+    this.whenEmpty = null;
   }
 
   /** Ends all without a word: the stack goes. */

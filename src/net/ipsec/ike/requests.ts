@@ -9,6 +9,8 @@ import type { IkeSa } from './ike-sa.js';
 const RETRANSMIT: Micros = seconds(1);
 /** Sent this often in all, the peer is dead: 1 + 2 + 4 + 8 + 16 + 32 s. */
 const TRIES = 6;
+/** A delete is sent this often: 1 + 2 + 4 s, and the SA is gone here all the same. */
+const DELETE_TRIES = 3;
 /** Requests that wait for their turn; the window is 1 (RFC 7296 §2.3). */
 const QUEUE_MAX = 64;
 
@@ -111,7 +113,7 @@ export class Requests {
   /** For the timer wheel. */
   expire(): void {
     if (this.flight === null) return;
-    if (this.flight.tries < TRIES) this.transmit();
+    if (this.flight.tries < (this.sa.state === 'deleting' ? DELETE_TRIES : TRIES)) this.transmit();
     else this.sa.fail(`no answer to ${this.flight.tries} requests`);
   }
 
