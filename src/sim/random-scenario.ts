@@ -35,7 +35,7 @@ export function randomScenario(seed: number): Scenario {
     family: chance(0.5) ? 4 : 6,
     profile: chance(0.15) ? 'bsd' : 'linux',
     sysctl: {
-      'net.ipv4.tcp_congestion_control': ['cubic', 'reno', 'cubic'][prng.below(3)] as string,
+      'net.ipv4.tcp_congestion_control': ['cubic', 'reno', 'bbr'][prng.below(3)] as string,
       'net.ipv4.tcp_sack': chance(0.85) ? 1 : 0,
       'net.ipv4.tcp_timestamps': chance(0.85) ? 1 : 0,
       'net.ipv4.tcp_window_scaling': chance(0.9) ? 1 : 0,

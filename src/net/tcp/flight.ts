@@ -1,6 +1,7 @@
 // hot: bench/packet
 import { assert } from '../../base/assert.js';
 import { type Seq, seqGt, seqLt } from '../../base/sequence.js';
+import type { Micros } from '../../base/time.js';
 import type { Congestion } from './congestion/controller.js';
 import { CaState } from './info.js';
 
@@ -159,8 +160,8 @@ export class Flight {
   rate = 0;
   /** Octets per second to send at; 0: not paced. */
   pacingRate = 0;
-  /** Not before this, int32 µs: the last burst is paid for. */
-  nextSendAt = 0;
+  /** Not before this: the last burst is paid for. */
+  nextSendAt: Micros = 0;
 
   constructor(pool: SentPool, congestion: Congestion, una: Seq) {
     this.pool = pool;

@@ -9,7 +9,7 @@ const QUANTUM_US = 1_000;
 /** True while the last burst is not paid for; a timer is then armed that marks the connection dirty. */
 export function pacedUntil(tcb: Tcb, flight: Flight): boolean {
   const { ctx } = tcb.tcp;
-  const wait = (flight.nextSendAt - (ctx.now | 0)) | 0;
+  const wait = flight.nextSendAt - ctx.now;
   if (wait <= QUANTUM_US) return false;
   tcb.paceTimer ??= new Timer(TimerKind.TcpPacing, tcb);
   if (!tcb.paceTimer.armed) ctx.wheel.arm(tcb.paceTimer, ctx.now + wait);
@@ -23,10 +23,9 @@ export function paid(tcb: Tcb, flight: Flight, octets: number): void {
       ? tcb.options.maxPacingRate
       : flight.pacingRate;
   if (rate === 0) return;
-  const now32 = tcb.tcp.ctx.now | 0;
+  const { now } = tcb.tcp.ctx;
   // A timer that fires late must not cost rate: a tick of it is caught up.
-  const from = ((flight.nextSendAt - now32) | 0) > -QUANTUM_US ? flight.nextSendAt : (now32 - QUANTUM_US) | 0;
-  flight.nextSendAt = (from + Math.round((octets * 1e6) / rate)) | 0;
+  flight.nextSendAt = Math.max(flight.nextSendAt, now - QUANTUM_US) + (octets * 1e6) / rate;
 }
 
 /** The window spread over the round trip, with what slow start and avoidance need above it (Linux's 200 % and 120 %). */

@@ -41,6 +41,10 @@ export class PathModel {
   /** This ACK ended a round of the signals. */
   lossRoundStart = false;
 
+  /** What a conclusion of loss may replace, for taking it back. */
+  private undoBw = Number.POSITIVE_INFINITY;
+  private undoShortterm = Number.POSITIVE_INFINITY;
+  private undoLongterm = Number.POSITIVE_INFINITY;
   private nextRound = 0;
   private lossRound = 0;
   private probeRttMin: Micros = 0;
@@ -96,6 +100,21 @@ export class PathModel {
 
   resetShortterm(): void {
     this.bwShortterm = this.inflightShortterm = Number.POSITIVE_INFINITY;
+  }
+
+  /** Loss has been concluded: the bounds are kept for the case that it was none. §5.5.11.1. */
+  keepBounds(): void {
+    this.undoBw = this.bwShortterm;
+    this.undoShortterm = this.inflightShortterm;
+    this.undoLongterm = this.inflightLongterm;
+  }
+
+  /** It was none. §5.5.11.2. */
+  restoreBounds(): void {
+    this.bwShortterm = Math.max(this.bwShortterm, this.undoBw);
+    this.inflightShortterm = Math.max(this.inflightShortterm, this.undoShortterm);
+    this.inflightLongterm = Math.max(this.inflightLongterm, this.undoLongterm);
+    this.lossInRound = false;
   }
 
   /** The search for a least round trip is over: the next one is due in an interval from now. */
@@ -189,5 +208,34 @@ export class PathModel {
   /** What a probe that found too much leaves as the long-term bound: at least `BETA` of what is aimed at. */
   tooMuch(txInFlight: number, target: number): void {
     this.inflightLongterm = Math.max(txInFlight, target * BETA);
+  }
+}
+
+/** The pipe is full when three rounds bring less than a quarter more. §5.3.1.2. */
+const FULL_BW_GROWTH = 1.25;
+const FULL_BW_ROUNDS = 3;
+
+/** Whether a phase that sends ever more has found the path's rate. */
+export class FullPipe {
+  /** BBR.full_bw_now: this phase has. */
+  now = false;
+  /** BBR.full_bw_reached: one has. */
+  reached = false;
+  private bw = 0;
+  private rounds = 0;
+
+  /** Begins anew, from `rate`. */
+  reset(rate: number): void {
+    this.bw = Math.max(0, rate);
+    this.rounds = 0;
+    this.now = false;
+  }
+
+  /** An ACK's sample. */
+  check(d: Delivery, roundStart: boolean): void {
+    if (this.now || !roundStart || d.appLimited || d.rate < 0) return;
+    if (d.rate >= this.bw * FULL_BW_GROWTH) return this.reset(d.rate);
+    this.now = ++this.rounds >= FULL_BW_ROUNDS;
+    if (this.now) this.reached = true;
   }
 }

@@ -2,7 +2,7 @@ import { type Micros, millis, seconds } from '../../../base/time.js';
 import type { Flight } from '../flight.js';
 import { CaState } from '../info.js';
 import type { Tcb } from '../tcb.js';
-import { LOSS_THRESH, PathModel } from './bbr-model.js';
+import { FullPipe, LOSS_THRESH, PathModel } from './bbr-model.js';
 import type { Congestion, Delivery } from './controller.js';
 
 /** The states of draft-ietf-ccwg-bbr §3.3, those of ProbeBW apart. The order matters: `Down` to `Up` are ProbeBW. */
@@ -14,9 +14,7 @@ const CWND_GAIN = [2, 2, 2, 2, 2, 2.25, 0.5];
 /** Where ACKs stand in relation to a probe. §5.3.3.9. */
 const AckPhase = { Initial: 0, Stopping: 1, Refilling: 2, Starting: 3, Feedback: 4 } as const;
 
-/** Startup ends when three rounds bring less than a quarter more, or a round has six losses and too much in all. §5.3.1. */
-const FULL_BW_GROWTH = 1.25;
-const FULL_BW_ROUNDS = 3;
+/** Startup ends at a round of so many losses and too much in all. §5.3.1.3. */
 const FULL_LOSS_COUNT = 6;
 /** Drain is over after so many rounds, whatever is in flight. §5.3.2. */
 const DRAIN_ROUNDS_MAX = 3;
@@ -45,11 +43,7 @@ export class Bbr implements Congestion {
   /** BbrState. */
   state: number = BbrState.Startup;
 
-  private fullBw = 0;
-  private fullBwCount = 0;
-  private fullBwNow = false;
-  /** BBR.full_bw_reached. */
-  private filled = false;
+  private readonly pipe = new FullPipe();
   private drainRound = 0;
   private ackPhase: number = AckPhase.Initial;
   private cycleAt: Micros = 0;
@@ -68,10 +62,7 @@ export class Bbr implements Congestion {
   private priorCwnd = 0;
   private idleRestart = false;
   private recovering = false;
-  /** What a conclusion of loss replaced, for taking it back. */
-  private undoShortterm = Number.POSITIVE_INFINITY;
-  private undoBw = Number.POSITIVE_INFINITY;
-  private undoLongterm = Number.POSITIVE_INFINITY;
+  /** The state that a conclusion of loss ended: Startup, Up, or Drain for none. */
   private undoState: number = BbrState.Drain;
 
   constructor(tcb: Tcb) {
@@ -84,12 +75,9 @@ export class Bbr implements Congestion {
 
   /** The model answers loss; slow start has no threshold here. §5.5.11.1. */
   loss(tcb: Tcb): number {
-    const { model } = this;
     this.saveCwnd(tcb);
     this.undoState = BbrState.Drain;
-    this.undoShortterm = model.inflightShortterm;
-    this.undoBw = model.bwShortterm;
-    this.undoLongterm = model.inflightLongterm;
+    this.model.keepBounds();
     return 0x7fffffff;
   }
 
@@ -101,14 +89,10 @@ export class Bbr implements Congestion {
 
   /** §5.5.11.2. */
   undone(tcb: Tcb): void {
-    const { model } = this;
     this.restoreCwnd(tcb);
-    this.resetFull(0);
-    model.inflightShortterm = Math.max(model.inflightShortterm, this.undoShortterm);
-    model.bwShortterm = Math.max(model.bwShortterm, this.undoBw);
-    model.inflightLongterm = Math.max(model.inflightLongterm, this.undoLongterm);
-    model.lossInRound = false;
-    if (this.undoState === BbrState.Startup) this.filled = false;
+    this.pipe.reset(0);
+    this.model.restoreBounds();
+    if (this.undoState === BbrState.Startup) this.pipe.reached = false;
     if (this.state !== BbrState.ProbeRtt) {
       if (this.undoState === BbrState.Startup) this.state = BbrState.Startup;
       else if (this.undoState === BbrState.Up && this.state !== BbrState.Up) this.enterRefill(tcb.flight as Flight);
@@ -133,8 +117,8 @@ export class Bbr implements Congestion {
     const probesBw = state === BbrState.Startup || state === BbrState.Refill || state === BbrState.Up;
     model.take(d, flight.delivered, tcb.snd.cwnd, probesBw, flight.state === CaState.Cwr);
     if (model.roundStart) this.roundsSinceProbe++;
-    model.aggregation(d, now, tcb.snd.cwnd, !this.filled);
-    this.checkFull(d);
+    model.aggregation(d, now, tcb.snd.cwnd, !this.pipe.reached);
+    this.pipe.check(d, model.roundStart);
     this.checkStartupDone(d, flight);
     const drained = inFlight <= this.inflightOf(tcb, 1) || model.rounds > this.drainRound + DRAIN_ROUNDS_MAX;
     if (this.state === BbrState.Drain && drained) this.enterDown(tcb, flight, now);
@@ -148,30 +132,16 @@ export class Bbr implements Congestion {
 
   // Startup and Drain
 
-  /** §5.3.1.2: has the rate stopped growing? */
-  private checkFull(d: Delivery): void {
-    if (this.fullBwNow || !this.model.roundStart || d.appLimited || d.rate < 0) return;
-    if (d.rate >= this.fullBw * FULL_BW_GROWTH) return this.resetFull(d.rate);
-    this.fullBwNow = ++this.fullBwCount >= FULL_BW_ROUNDS;
-    if (this.fullBwNow) this.filled = true;
-  }
-
-  private resetFull(rate: number): void {
-    this.fullBw = Math.max(0, rate);
-    this.fullBwCount = 0;
-    this.fullBwNow = false;
-  }
-
   private checkStartupDone(d: Delivery, flight: Flight): void {
     if (this.state !== BbrState.Startup) return;
     const { model } = this;
     // §5.3.1.3: a queue too short for a doubling overflows before the rate stops growing.
-    if (!this.filled && model.lossRoundStart && model.lossEvents >= FULL_LOSS_COUNT && this.lossRateHigh(d, flight)) {
-      this.filled = true;
+    if (!this.pipe.reached && model.lossRoundStart && model.lossEvents >= FULL_LOSS_COUNT && this.lossRateHigh(d, flight)) {
+      this.pipe.reached = true;
       this.undoState = BbrState.Startup;
       model.inflightLongterm = Math.max(model.bdp(1), model.inflightLatest);
     }
-    if (!this.filled) return;
+    if (!this.pipe.reached) return;
     this.state = BbrState.Drain;
     this.drainRound = model.rounds;
   }
@@ -208,14 +178,14 @@ export class Bbr implements Congestion {
   private enterUp(tcb: Tcb, flight: Flight, d: Delivery): void {
     this.ackPhase = AckPhase.Starting;
     this.model.startRound(flight.delivered);
-    this.resetFull(d.rate);
+    this.pipe.reset(d.rate);
     this.state = BbrState.Up;
     this.steepen(tcb);
   }
 
   /** §5.3.3.9: the cycle of ProbeBW. */
   private cycle(tcb: Tcb, flight: Flight, d: Delivery, inFlight: number, now: Micros): void {
-    if (!this.filled) return;
+    if (!this.pipe.reached) return;
     if (this.adaptLongterm(tcb, flight, d, now)) return;
     if (this.state === BbrState.Down) {
       if (this.timeToProbe(tcb, flight, now)) return;
@@ -247,10 +217,10 @@ export class Bbr implements Congestion {
     }
     if (flight.cwndLimited && tcb.snd.cwnd >= this.model.inflightLongterm) {
       // Held back by the bound that is being raised: the rate cannot show yet.
-      this.resetFull(d.rate);
+      this.pipe.reset(d.rate);
       return false;
     }
-    return this.fullBwNow;
+    return this.pipe.now;
   }
 
   /** §5.3.3.9: what a probe tells of the long-term bound. True when it decided on the next state. */
@@ -345,7 +315,7 @@ export class Bbr implements Congestion {
     this.model.rttProbed(now);
     this.restoreCwnd(tcb);
     this.model.resetShortterm();
-    if (!this.filled) {
+    if (!this.pipe.reached) {
       this.state = BbrState.Startup;
       return;
     }
@@ -360,7 +330,7 @@ export class Bbr implements Congestion {
     const { model } = this;
     let rate = gain * model.bw * PACING_MARGIN;
     if (rate === 0) rate = (gain * tcb.snd.cwnd * 1e6) / (tcb.rtt.srtt || RTT_UNKNOWN);
-    if (this.filled || rate > flight.pacingRate) flight.pacingRate = Math.max(1, rate);
+    if (this.pipe.reached || rate > flight.pacingRate) flight.pacingRate = Math.max(1, rate);
   }
 
   /** §5.6.4: the window, bounded by the model. */
@@ -376,7 +346,7 @@ export class Bbr implements Congestion {
     if (this.state === BbrState.ProbeRtt) gain = CWND_GAIN[BbrState.Cruise] as number;
     const most = this.inflightOf(tcb, gain) + model.extraAcked;
     let { cwnd } = snd;
-    if (this.filled) cwnd = Math.min(cwnd + d.delivered, most);
+    if (this.pipe.reached) cwnd = Math.min(cwnd + d.delivered, most);
     else if (cwnd < most || flight.delivered < tcb.tcp.initialWindow(tcb)) cwnd += d.delivered;
     // After a timeout the window begins at one segment and the floor waits.
     if (!this.recovering) cwnd = Math.max(cwnd, least);
