@@ -51,7 +51,10 @@ function verb(name: string, description: string, load: () => Promise<Verb>, shap
   });
 }
 
-verb('up', 'run a stack from a configuration file until SIGTERM', () => import('./up.js'), { arguments: '<file>' });
+verb('up', 'run a stack from a configuration file until SIGTERM', () => import('./up.js'), {
+  arguments: '<file>',
+  options: [['-d, --detach', 'go on in the background, and return when it serves']],
+});
 verb('down', 'end a running stack', () => import('./down.js'), { client: true });
 verb('check', 'check a configuration file without applying it', () => import('./check.js'), { arguments: '<file>' });
 verb('reload', 'apply what has changed in its configuration file, or in another', () => import('./reload.js'), { arguments: '[file]', client: true });
@@ -93,6 +96,16 @@ verb('filter', 'rules with counters: [show] | connections | flush', () => import
   client: true,
 });
 verb('dns', 'names: NAME [TYPE] asks, alone it shows servers', () => import('./dns.js'), { arguments: '[words...]', client: true });
+verb(
+  'forward',
+  "ports of the host that lead to the stack's network, and proxies: [show] | add FROM TO [max N] | del FROM",
+  () => import('./forward.js'),
+  {
+    arguments: '[words...]',
+    client: true,
+    options: [['-u, --udp', 'datagrams instead of connections']],
+  },
+);
 verb('dhcp', 'DHCP leases, ours and those given', () => import('./dhcp.js'), { arguments: '[words...]', client: true });
 verb('ipsec', 'IPsec: [status] | sad | spd | up NAME | down NAME', () => import('./ipsec.js'), { arguments: '[words...]', client: true });
 verb('ss', 'sockets', () => import('./ss.js'), {

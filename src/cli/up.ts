@@ -1,11 +1,14 @@
+import { fork } from 'node:child_process';
 import type { OptionValues } from 'commander';
 import { readConfig } from '../config/file.js';
 import { forwardEvents } from '../control/methods.js';
 import { ControlServer } from '../control/server.js';
 import { createStack } from '../index.js';
 
-/** `anystack up`: a stack from a file, until a signal or `down`. */
+/** `anystack up`: a stack from a file, until a signal or `down`; with `--detach` in a process of its own, which serves when the command ends. */
 export async function run([file]: readonly string[], options: OptionValues): Promise<number> {
+  // The process that detach makes has the same words, and a parent.
+  if (options['detach'] === true && !process.connected) return detach();
   const json = options['json'] === true;
   const from = performance.now();
   const stack = createStack(readConfig(file as string));
@@ -49,11 +52,34 @@ export async function run([file]: readonly string[], options: OptionValues): Pro
   });
   hear = tell;
   early.forEach(tell);
+  if (process.connected) leaveParent();
   const code = await ended;
   control.close();
   await stack.close();
   // Whatever a listener of the process still holds open, an ended stack does not.
   process.exit(code);
+}
+
+/** The same command in another process; what it says until it serves is said here. Its status where it fails. */
+function detach(): Promise<number> {
+  const child = fork(process.argv[1] as string, process.argv.slice(2), { detached: true, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  child.stdout?.pipe(process.stdout);
+  child.stderr?.pipe(process.stderr);
+  return new Promise((resolve) => {
+    child.once('message', () => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+      child.unref();
+      resolve(0);
+    });
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+}
+
+/** Tells a parent that waits that this process serves. From then on nobody reads what it says. */
+function leaveParent(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  process.send?.('ready', () => process.disconnect());
 }
 
 function sentence({ event, ...rest }: Readonly<Record<string, unknown>>): string {

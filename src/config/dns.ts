@@ -1,7 +1,8 @@
+import { parseAddress } from '../base/address.js';
 import type { DnsConfig } from '../services/dns/names.js';
 import { labelsOf } from '../wire/dns-name.js';
 import { replaced } from './interfaces.js';
-import { hint, wrong } from './schema.js';
+import { hint, placeOf, wrong } from './schema.js';
 import type { Section, Step } from './section.js';
 
 /** Name servers, search domains, and the forwarder. Applied as a whole. */
@@ -23,6 +24,11 @@ export const dns: Section<'dns'> = {
       search: { type: 'array', items: { type: 'string' }, description: 'Domains tried for names of few dots. Default: those learned.' },
       ndots: { type: 'integer', minimum: 0, maximum: 15, description: 'Dots a name must have to be tried as it stands first. Default 1.' },
       mixedCase: { type: 'boolean', description: 'Questions in letters of random case, which forgers have to guess. Default false.' },
+      hosts: {
+        type: 'object',
+        additionalProperties: { type: 'array', items: { type: 'string' }, minItems: 1 },
+        description: "Addresses of names that nobody is asked for: { 'plant.example': ['10.0.0.7'] }.",
+      },
       forwarder: {
         type: 'object',
         description: "Answers UDP and TCP port 53 on these interfaces, for stations on their links, from the stack's servers and cache.",
@@ -39,6 +45,11 @@ export const dns: Section<'dns'> = {
   check({ dns: config = {}, interfaces = {} }) {
     for (const [i, domain] of (config.search ?? []).entries()) {
       if (domain === '' || labelsOf(domain) === null) wrong(`dns.search[${i}]`, `'${domain}' is no domain name`);
+    }
+    for (const [name, addresses] of Object.entries(config.hosts ?? {})) {
+      const place = placeOf('dns.hosts', name);
+      if (name === '' || labelsOf(name) === null) wrong(place, `'${name}' is no domain name`);
+      for (const [i, text] of addresses.entries()) if (parseAddress(text) === null) wrong(placeOf(place, i), `'${text}' is no address`);
     }
     const known = Object.keys(interfaces);
     for (const [i, name] of (config.forwarder?.interfaces ?? []).entries()) {

@@ -2,6 +2,7 @@ import type { NetError } from '../base/errors.js';
 import type { Stack } from '../net/stack.js';
 import type { Dhcp } from '../services/dhcp/dhcp.js';
 import type { Names } from '../services/dns/names.js';
+import type { Forwards } from '../services/relay/forwards.js';
 import type { Services } from '../services/services.js';
 import type { Config } from './config.js';
 import type { Schema } from './schema.js';
@@ -12,6 +13,7 @@ export interface Target {
   readonly services: Services;
   readonly names: Names;
   readonly dhcp: Dhcp;
+  readonly forward: Forwards;
 }
 
 /** One change, and its opposite for when a later one fails. Both throw what the stack throws. */

@@ -2,6 +2,7 @@ import type { Config } from './config.js';
 import { dhcp } from './dhcp.js';
 import { dns } from './dns.js';
 import { filter } from './filter.js';
+import { forwards, proxy } from './forwards.js';
 import { interfaces } from './interfaces.js';
 import { ipsec } from './ipsec.js';
 import { neighbors } from './neighbors.js';
@@ -13,4 +14,18 @@ import { services } from './services.js';
 import { sysctl } from './sysctl.js';
 
 /** All sections in the order they are built up: what stands later may need what stands before. */
-export const sections: readonly Section<keyof Config>[] = [sysctl, interfaces, neighbors, routes, rules, filter, router, dns, dhcp, ipsec, services];
+export const sections: readonly Section<keyof Config>[] = [
+  sysctl,
+  interfaces,
+  neighbors,
+  routes,
+  rules,
+  filter,
+  router,
+  dns,
+  dhcp,
+  ipsec,
+  services,
+  forwards,
+  proxy,
+];

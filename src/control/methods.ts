@@ -6,6 +6,7 @@ import type { Config } from '../config/config.js';
 import type { CaptureOptions } from '../observe/capture.js';
 import type { TraceOptions as TraceFilter } from '../observe/trace.js';
 import type { PingOptions } from '../services/ping.js';
+import type { ForwardSpec } from '../services/relay/forwards.js';
 import type { TracerouteOptions } from '../services/traceroute.js';
 import { type NcOptions, nc } from './nc.js';
 import type { ControlHooks } from './server.js';
@@ -61,6 +62,10 @@ const table = {
   'filter.show': ({ stack }: Call) => stack.filter.show(),
   'filter.connections': ({ stack }: Call) => stack.filter.connections(),
   'filter.flush': ({ stack }: Call) => stack.filter.flush(),
+
+  'forward.show': ({ stack }: Call) => stack.forward.show(),
+  'forward.add': ({ stack }: Call, spec: ForwardSpec) => stack.forward.add(spec),
+  'forward.del': ({ stack }: Call, spec: ForwardSpec) => stack.forward.del(spec),
 
   'dns.status': ({ stack }: Call) => stack.names.status(),
   'dns.ask': ({ stack }: Call, name: string, type?: string) => stack.names.ask(name, type ?? undefined),

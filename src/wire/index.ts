@@ -22,6 +22,7 @@ export * as pcapng from './pcapng.js';
 export { Protocol, protocolName } from './protocol.js';
 export * as rtnetlink from './rtnetlink.js';
 export * as segment from './segment.js';
+export * as socks from './socks.js';
 export * as tcp from './tcp.js';
 export * as tcpOptions from './tcp-options.js';
 export * as transportChecksum from './transport-checksum.js';

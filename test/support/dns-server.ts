@@ -23,6 +23,8 @@ export class NameServerForTests {
   readonly asked: string[] = [];
   /** Ports and identifiers of the questions over UDP. */
   readonly marks: { port: number; id: number }[] = [];
+  /** Told the address a question over UDP came from. */
+  heard: (from: string) => void = () => {};
   zone: Zone;
   readonly socket: UdpSocket;
 
@@ -35,6 +37,7 @@ export class NameServerForTests {
     this.socket.onReady = () => {
       for (let n = this.socket.receive(octets, 0, octets.length, info); n >= 0; n = this.socket.receive(octets, 0, octets.length, info)) {
         const question = parse(octets, 0, n) as Message;
+        this.heard(info.address.toString());
         this.marks.push({ port: info.port, id: question.id });
         const answer = this.answer(question, false);
         if (answer === null) continue;

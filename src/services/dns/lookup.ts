@@ -47,7 +47,7 @@ export class NameLookup {
       else if (all || first === undefined) callback(null, found);
       else callback(null, first.address, first.family);
     };
-    const local = localAddresses(hostname, this.core.ip.v6 !== null);
+    const local = this.local(hostname);
     const fitting = local.filter((a) => family === 0 || a.family === family);
     if (local.length > 0) this.later.run(() => finish(fitting.length > 0 ? fitting : 'ENOTFOUND'));
     else {
@@ -57,6 +57,15 @@ export class NameLookup {
       );
     }
   };
+
+  /** What nobody is asked for: addresses, localhost, and the names of the configuration, with the search list too. */
+  private local(hostname: string): LookupAddress[] {
+    const known = localAddresses(hostname, this.core.ip.v6 !== null);
+    const { hosts } = this.settings;
+    if (known.length > 0 || hosts.size === 0) return known;
+    const name = this.candidates(hostname).find((candidate) => hosts.has(candidate.toLowerCase()));
+    return (hosts.get(name?.toLowerCase() ?? '') ?? []).map(shape);
+  }
 
   /** RFC 6761 §6.4: names under 'invalid' are none, and nobody is asked. A name of dots enough is tried as it stands first (resolv.conf(5)). */
   private candidates(hostname: string): string[] {

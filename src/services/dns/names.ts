@@ -18,6 +18,8 @@ export interface DnsConfig {
   readonly ndots?: number;
   /** Letters of questions in random case. Default false. */
   readonly mixedCase?: boolean;
+  /** Addresses of names that nobody is asked for, as /etc/hosts has them: { 'plant.example': ['10.0.0.7'] }. */
+  readonly hosts?: Readonly<Record<string, readonly string[]>>;
   readonly forwarder?: ForwarderSpec;
 }
 
@@ -31,6 +33,9 @@ export interface DnsStatus {
   readonly pending: number;
   readonly forwarder: boolean;
 }
+
+/** A name as hosts are kept by. */
+const hostKey = (name: string): string => name.replace(/\.$/, '').toLowerCase();
 
 /** Names of one stack: where they are asked for, the resolver, the forwarder. */
 export class Names {
@@ -51,7 +56,7 @@ export class Names {
   }
 
   /** Throws ConfigError for a server's address that is none here, NetError EADDRINUSE when the forwarder's port is taken. */
-  configure({ servers = [], search = [], ndots, mixedCase = false, forwarder }: DnsConfig): void {
+  configure({ servers = [], search = [], ndots, mixedCase = false, hosts = {}, forwarder }: DnsConfig): void {
     const parsed = servers.map((text) => {
       const server = parseServer(this.core, text);
       if (server === null) throw new ConfigError(`dns.servers: '${text}' is no address of a server, or names no interface of this stack`);
@@ -60,6 +65,9 @@ export class Names {
     this.forwarder?.close();
     this.forwarder = null;
     this.settings.configure({ servers: parsed, search: search.map((domain) => domain.replace(/\.$/, '')) }, ndots);
+    this.settings.hosts = new Map(
+      Object.entries(hosts).map(([name, addresses]) => [hostKey(name), addresses.map(parseAddress).filter((a) => a !== null)]),
+    );
     this.stub.mixedCase = mixedCase;
     this.stub.cache.flush();
     if (forwarder !== undefined) this.forwarder = startForwarder(this.core, this.stub, forwarder);

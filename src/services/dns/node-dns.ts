@@ -21,17 +21,21 @@ const questions = [
   'resolvePtr',
   'resolveSoa',
   'resolveSrv',
+  'resolveTlsa',
   'resolveTxt',
   'reverse',
 ] as const;
 
 type Questions = (typeof questions)[number];
+/** What @types/node of our oldest Node knows of them. */
+type Known = Exclude<Questions, 'resolveTlsa'>;
 type Settings = 'getServers' | 'setServers' | 'getDefaultResultOrder' | 'setDefaultResultOrder';
+type Codes = { [K in keyof typeof hostDns]: (typeof hostDns)[K] extends string ? K : never }[keyof typeof hostDns] & keyof typeof hostDns.promises;
 type Constants = 'ADDRCONFIG' | 'V4MAPPED' | 'ALL';
 
 /** What `import dns from 'node:dns'` gives, for one stack. */
-export type Dns = Pick<typeof hostDns, Questions | Settings | Constants | 'lookup' | 'lookupService' | 'Resolver'> & {
-  readonly promises: Pick<typeof hostDns.promises, Questions | Settings | 'lookup' | 'lookupService' | 'Resolver'>;
+export type Dns = Pick<typeof hostDns, Known | Codes | Settings | Constants | 'lookup' | 'lookupService' | 'Resolver'> & {
+  readonly promises: Pick<typeof hostDns.promises, Known | Codes | Settings | 'lookup' | 'lookupService' | 'Resolver'>;
 };
 
 /** The names of one stack: the facade, and what is behind it. */
@@ -45,7 +49,7 @@ export interface StackNames {
 export function createDns(stack: Stack, settings: DnsSettings): StackNames {
   const stub = new StubResolver(stack, () => settings.servers);
   const lookup = new NameLookup(stack, stub, settings);
-  const shared = new NodeResolver(stack, () => settings.servers, stub);
+  const shared = new NodeResolver(stack, settings, stub);
   const asked = Object.fromEntries(questions.map((name) => [name, (...args: unknown[]) => call(shared, name, args)]));
   const settled = {
     getServers: () => settings.servers.map((server) => formatServer(stack, server)),
@@ -65,20 +69,24 @@ export function createDns(stack: Stack, settings: DnsSettings): StackNames {
   };
   class Resolver extends NodeResolver {
     constructor(given?: NodeResolverOptions) {
-      super(stack, () => settings.servers, null, given);
+      super(stack, settings, null, given);
     }
   }
+  // NODATA, NOTFOUND, …: what errors have as their code.
+  const codes = Object.fromEntries(Object.entries(hostDns).filter(([, value]) => typeof value === 'string'));
   const { ADDRCONFIG, ALL, V4MAPPED } = hostDns;
   const dns = {
     ADDRCONFIG,
     ALL,
     V4MAPPED,
+    ...codes,
     ...asked,
     ...settled,
     lookup: (...args: unknown[]) => lookUp(lookup, args),
     lookupService: (...args: unknown[]) => service(shared, args),
     Resolver,
     promises: {
+      ...codes,
       ...Object.fromEntries(questions.map((name) => [name, (...args: unknown[]) => promised((done) => call(shared, name, [...args, done]))])),
       ...settled,
       lookup: (name: string, options: unknown = {}) => lookUpPromise(lookup, name, options),

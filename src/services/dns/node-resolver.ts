@@ -1,12 +1,12 @@
 import { ArgumentTypeError, checkedFunction, checkedString } from '../../api/node-errors.js';
-import { parseAddress } from '../../base/address.js';
+import { type Address, parseAddress } from '../../base/address.js';
 import { NetError } from '../../base/errors.js';
 import { millis } from '../../base/time.js';
 import type { Stack } from '../../net/stack.js';
 import { Type } from '../../wire/dns.js';
 import { type DnsCode, DnsError } from './codes.js';
 import { type Found, StubResolver } from './resolver.js';
-import { formatServer, type NameServer, parseServer } from './settings.js';
+import { type DnsSettings, formatServer, type Hosts, type NameServer, parseServer } from './settings.js';
 import { type RrType, shapes, showAny } from './shapes.js';
 
 /** The last argument of every question. */
@@ -23,19 +23,26 @@ interface Asking {
   readonly core: Stack;
   readonly stub: StubResolver;
   servers(): readonly NameServer[];
+  hosts(): Hosts;
 }
 
 /** `dns.Resolver` of node:dns: questions of a type, to servers of its own if it is given some. Names are taken as they stand, without the search list. */
 export class NodeResolver {
   private readonly asking: Asking;
   private own: readonly NameServer[] | null = null;
+  /** Of ours, asked from: by family. */
+  private sources: { readonly v4?: Address; readonly v6?: Address } = {};
 
-  /** `shared`: the stub it asks with, else one of its own is made. `servers`: those of the stack. */
-  constructor(core: Stack, servers: () => readonly NameServer[], shared: StubResolver | null, options: NodeResolverOptions = {}) {
+  /** `shared`: the stub it asks with, else one of its own is made. */
+  constructor(core: Stack, settings: DnsSettings, shared: StubResolver | null, options: NodeResolverOptions = {}) {
     const { timeout = -1, tries = -1 } = options;
     const patience = { ...(timeout > 0 ? { timeout: millis(timeout) } : {}), ...(tries > 0 ? { tries } : {}) };
-    const mine = (): readonly NameServer[] => this.own ?? servers();
-    this.asking = { core, stub: shared ?? new StubResolver(core, mine, patience), servers: mine };
+    const mine = (): readonly NameServer[] =>
+      (this.own ?? settings.servers).map((server) => {
+        const source = server.address.isV4 ? this.sources.v4 : this.sources.v6;
+        return source === undefined ? server : { ...server, source };
+      });
+    this.asking = { core, stub: shared ?? new StubResolver(core, mine, patience), servers: mine, hosts: () => settings.hosts };
   }
 
   /** Every question under way ends with ECANCELLED. */
@@ -51,6 +58,18 @@ export class NodeResolver {
   setServers(servers: readonly string[]): void {
     this.own = parseServers(this.asking.core, servers);
     this.asking.stub.cache.flush();
+  }
+
+  /** Asks from these addresses of ours. Throws ERR_INVALID_ARG_VALUE for what is none; '0.0.0.0' and '::' are any. */
+  setLocalAddress(...addresses: readonly string[]): void {
+    const parsed = addresses.map((text) => {
+      const address = parseAddress(checkedString(text, 'address'));
+      if (address === null) throw new ArgumentTypeError('ERR_INVALID_ARG_VALUE', `Invalid IP address: ${text}`);
+      return address;
+    });
+    const of = (isV4: boolean): Address | undefined => parsed.find((a) => a.isV4 === isV4 && !a.isUnspecified);
+    const [v4, v6] = [of(true), of(false)];
+    this.sources = { ...(v4 === undefined ? {} : { v4 }), ...(v6 === undefined ? {} : { v6 }) };
   }
 
   resolve(name: string, type: RrType | 'ANY' | DnsCallback, callback?: DnsCallback): void {
@@ -101,6 +120,10 @@ export class NodeResolver {
     this.ask('SRV', args);
   }
 
+  resolveTlsa(...args: readonly unknown[]): void {
+    this.ask('TLSA', args);
+  }
+
   resolveTxt(...args: readonly unknown[]): void {
     this.ask('TXT', args);
   }
@@ -114,6 +137,12 @@ export class NodeResolver {
     const name = reverseName(checkedString(address, 'name'));
     checkedFunction(callback, 'callback');
     if (name === null) throw new NetError('EINVAL', 'getHostByAddr', address);
+    const parsed = parseAddress(address);
+    const known = [...this.asking.hosts()].filter(([, all]) => parsed !== null && all.some((a) => a.equals(parsed))).map(([host]) => host);
+    if (known.length > 0) {
+      process.nextTick(callback, null, known);
+      return;
+    }
     this.find(name, Type.PTR, 'getHostByAddr', callback, ({ records }) => records.map(shapes.PTR.show), address);
   }
 

@@ -7,6 +7,8 @@ export interface NameServer {
   readonly address: Address;
   readonly port: number;
   readonly zone: number;
+  /** Of ours, that it is asked from. Default: as routes say. */
+  readonly source?: Address;
 }
 
 /** RFC 1035 §4.2.1. */
@@ -21,6 +23,9 @@ export interface Names {
   readonly search: readonly string[];
 }
 
+/** Names with fixed addresses, as /etc/hosts has them: asked of nobody. Keys in lower case, without a dot at the end. */
+export type Hosts = ReadonlyMap<string, readonly Address[]>;
+
 /** Where names are asked for: what the configuration says, else what DHCP and router advertisements (RFC 8106) have told. */
 export class DnsSettings {
   private readonly core: Stack;
@@ -28,6 +33,7 @@ export class DnsSettings {
   private readonly learned = new Map<string, Names>();
   /** What the program has set in the place of all others; null: nothing. */
   override: readonly NameServer[] | null = null;
+  hosts: Hosts = new Map();
   /** Dots a name must have to be tried as it stands first. resolv.conf(5). */
   ndots = 1;
 

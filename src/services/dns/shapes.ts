@@ -13,6 +13,7 @@ interface Shape {
 
 const CAA = 257;
 const NAPTR = 35;
+const TLSA = 52;
 
 const name = ({ data }: ResourceRecord): string => (data.kind === 'name' ? data.name : '');
 const address = ({ data }: ResourceRecord): string => (data.kind === 'address' ? formatAddress(data.address) : '');
@@ -58,6 +59,13 @@ function naptr({ data }: ResourceRecord): object {
   return { flags, service, regexp, replacement, order: view.getUint16(0), preference: view.getUint16(2) };
 }
 
+/** RFC 6698 §2.1: usage, selector, how it is matched, the certificate or its hash. */
+function tlsa({ data }: ResourceRecord): object {
+  if (data.kind !== 'octets' || data.octets.length < 3) return {};
+  const [certUsage, selector, match] = data.octets;
+  return { certUsage, selector, match, data: data.octets.slice(3).buffer };
+}
+
 /** By the names that `resolve(name, rrtype)` takes. */
 export const shapes = {
   A: { type: Type.A, syscall: 'queryA', show: address, any: (r) => ({ address: address(r), ttl: r.ttl }) },
@@ -70,6 +78,7 @@ export const shapes = {
   PTR: { type: Type.PTR, syscall: 'queryPtr', show: name, any: value },
   SOA: { type: Type.SOA, syscall: 'querySoa', show: soa, any: soa },
   SRV: { type: Type.SRV, syscall: 'querySrv', show: srv, any: srv },
+  TLSA: { type: TLSA, syscall: 'queryTlsa', show: tlsa, any: tlsa },
   TXT: { type: Type.TXT, syscall: 'queryTxt', show: txt, any: (r) => ({ entries: txt(r) }) },
 } as const satisfies Record<string, Shape>;
 

@@ -30,8 +30,8 @@ export class TcpExchange {
   }
 
   /** Connects. 0, or a negative errno. */
-  start({ address, port, zone }: NameServer): number {
-    const result = this.socket.connect(address, port, zone);
+  start({ address, port, source, zone }: NameServer): number {
+    const result = (source === undefined ? 0 : this.socket.bind(source, 0)) || this.socket.connect(address, port, zone);
     if (result < 0 && result !== -Errno.EINPROGRESS) {
       this.socket.close();
       return result;

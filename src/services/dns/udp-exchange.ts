@@ -1,3 +1,4 @@
+import type { Address } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { Errno } from '../../base/errors.js';
 import { DatagramInfo } from '../../net/socket/datagram-queue.js';
@@ -33,9 +34,9 @@ export class UdpExchange {
   }
 
   /** Sends. 0, or a negative errno. */
-  start({ address, port, zone }: NameServer): number {
+  start({ address, port, source, zone }: NameServer): number {
     const { request, socket } = this;
-    let result = this.bind();
+    let result = this.bind(source ?? null);
     if (result === 0) result = socket.connect(address, port, zone);
     if (result === 0) result = Math.min(0, socket.sendTo(request.octets, 0, request.octets.length, null, 0));
     if (result === 0) socket.onReady = () => this.receive();
@@ -48,13 +49,13 @@ export class UdpExchange {
     this.socket.close();
   }
 
-  private bind(): number {
+  private bind(source: Address | null): number {
     for (let tries = 0; tries < PORT_TRIES; tries++) {
       const port = PORT_MIN + (randomUint16(this.core.hyper) % (65_536 - PORT_MIN));
-      const result = this.socket.bind(null, port);
+      const result = this.socket.bind(source, port);
       if (result !== -Errno.EADDRINUSE) return result;
     }
-    return this.socket.bind(null, 0);
+    return this.socket.bind(source, 0);
   }
 
   private receive(): void {

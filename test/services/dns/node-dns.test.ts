@@ -67,6 +67,51 @@ describe('names in the shape of node:dns', () => {
     assert.equal(any.length, 1);
   });
 
+  it('all that node:dns and its promises have is here', async () => {
+    const host = await import('node:dns');
+    const missing = (ours: object, theirs: object): string[] =>
+      Object.entries(theirs)
+        .filter(([key, value]) => key !== 'default' && typeof (ours as Record<string, unknown>)[key] !== typeof value)
+        .map(([key]) => key);
+    assert.deepEqual(missing(one.dns, host), []);
+    assert.deepEqual(missing(one.dns.promises, host.promises), []);
+    const methods = (c: { prototype: object }): string[] => [
+      ...Object.getOwnPropertyNames(c.prototype),
+      ...Object.getOwnPropertyNames(Object.getPrototypeOf(c.prototype) as object),
+    ];
+    const have = new one.dns.Resolver() as unknown as Record<string, unknown>;
+    for (const name of methods(host.Resolver)) assert.equal(typeof have[name], 'function', name);
+    assert.equal(one.dns.promises.NOTFOUND, 'ENOTFOUND');
+  });
+
+  it('hosts of the configuration are asked of nobody, by name, by search list and by address', async () => {
+    one.reload({
+      ...one.config,
+      dns: { ...one.config.dns, hosts: { 'Plant.example.org': ['10.0.0.7', '2001:db8::7'], 'four.example.org.': ['10.0.0.4'] } },
+    });
+    const { lookup, lookupService, resolve4, reverse } = one.dns.promises;
+    assert.deepEqual(await lookup('plant.EXAMPLE.org'), { address: '10.0.0.7', family: 4 });
+    assert.deepEqual(await lookup('plant', { family: 6 }), { address: '2001:db8::7', family: 6 });
+    assert.deepEqual(await lookup('four'), { address: '10.0.0.4', family: 4 });
+    assert.deepEqual(await reverse('2001:db8::7'), ['plant.example.org']);
+    assert.deepEqual(await lookupService('10.0.0.7', 80), { hostname: 'plant.example.org', service: '80' });
+    assert.deepEqual(server.asked, []);
+    // Questions of a type go to servers, as in Node.
+    assert.deepEqual(await resolve4('four.example.org'), ['10.0.0.2']);
+    for (const hosts of [{ 'a..b': ['10.0.0.1'] }, { a: ['10.0.0.300'] }])
+      assert.throws(() => one.reload({ ...one.config, dns: { hosts } }), /dns\.hosts/);
+  });
+
+  it('a Resolver asks from the address it is told to', async () => {
+    one.addr.add('10.0.0.99/24', { dev: 'eth0' });
+    const resolver = new one.dns.promises.Resolver();
+    const from = new Promise((resolve) => (server.heard = resolve));
+    resolver.setLocalAddress('10.0.0.99');
+    assert.deepEqual(await resolver.resolve4('four.example.org'), ['10.0.0.2']);
+    assert.equal(await from, '10.0.0.99');
+    assert.throws(() => resolver.setLocalAddress('here'), { code: 'ERR_INVALID_ARG_VALUE' });
+  });
+
   it('callbacks too, and errors as Node words them', async () => {
     const error = await new Promise<NodeJS.ErrnoException>((resolve) =>
       one.dns.resolve4('no.example.org', (e) => resolve(e as NodeJS.ErrnoException)),
