@@ -107,6 +107,9 @@ export interface Seen {
   readonly toMac: string;
 }
 
+/** Group membership: ICMPv6 130 to 132 and 143, behind a hop-by-hop header. */
+const isMembership = ({ next, payload: p }: Seen): boolean => next === 0 && p[0] === 58 && [130, 131, 132, 143].includes(p[8] as number);
+
 const text = (bytes: Uint8Array): string => {
   const v = new DataView(bytes.buffer, bytes.byteOffset, 16);
   const a = address('::');
@@ -171,13 +174,13 @@ export class Bench6 extends Bench {
 
   /** IPv6 packets the stack has sent since the last look, but for group membership. */
   seen(): Seen[] {
-    return this.all().filter((p) => p.next !== 0);
+    return this.all().filter((p) => !isMembership(p));
   }
 
   /** Messages of group membership the stack has sent since the last look, behind their hop-by-hop header. */
   mld(): Seen[] {
     return this.all()
-      .filter((p) => p.next === 0)
+      .filter(isMembership)
       .map((p) => ({ ...p, next: p.payload[0] as number, payload: p.payload.slice(8) }));
   }
 

@@ -111,6 +111,8 @@ export class Advertiser implements Solicited {
     const link = this.links.get(iface);
     if (link === undefined) return;
     this.ctx.touch();
+    const { hopLimit, reachableMs, retransMs } = link.spec();
+    adopt(iface, hopLimit, reachableMs, retransMs);
     link.initial = 0;
     this.arm(link, this.ctx.prng.float() * MAX_RA_DELAY_TIME);
     this.ctx.hyper.soon();
@@ -127,6 +129,7 @@ export class Advertiser implements Solicited {
     this.ctx.wheel.cancel(link.timer);
     for (const timer of link.unicasts.values()) this.ctx.wheel.cancel(timer);
     this.links.delete(iface);
+    adopt(iface, 0, 0, 0);
     if (iface.running)
       this.message(link, { ...link.spec(), lifetime: 0, prefixes: [], routes: [], resolvers: [], search: new Uint8Array(0), nat64: [] }, ALL_NODES);
   }
@@ -264,6 +267,14 @@ export class Advertiser implements Solicited {
     for (const timer of link.unicasts.values()) this.ctx.wheel.cancel(timer);
     this.links.delete(iface);
   }
+}
+
+/** What a router tells hosts to use it uses itself: RFC 4861 §6.2.1. Zeros: the tunables again. */
+function adopt(iface: Interface, hopLimit: number, reachableMs: number, retransMs: number): void {
+  iface.hopLimit = hopLimit;
+  if (iface.neighbors === null) return;
+  iface.neighbors.reachableMs6 = reachableMs;
+  iface.neighbors.retransMs6 = retransMs;
 }
 
 /** One option to be written. */

@@ -122,7 +122,7 @@ export class Family6 {
     this.mld = new Mld(ctx, ip, base.multicast);
     this.advertiser = new Advertiser(ctx, this.sender);
     this.nd.router = this.advertiser;
-    this.nd.anycast = this.input.anycast = (iface, target) => this.isRouter && isSubnetRouter(iface, target);
+    this.nd.anycast = this.input.anycast = this.icmp.anycast = (iface, target) => this.isRouter && isSubnetRouter(iface, target);
     this.icmp.nd = this.nd;
     this.icmp.mld = this.mld;
     this.forward.redirects = this.redirects;
@@ -138,7 +138,7 @@ export class Family6 {
 
   /** An interface is new, or its carrier, device or MTU changed. */
   linkChanged(iface: Interface): void {
-    if (!this.enabled || iface.medium !== 'ethernet') return;
+    if (!this.enabled || iface.medium !== 'ethernet' || iface.bare) return;
     if (iface.running && !this.up.has(iface)) this.linkUp(iface);
     else if (!iface.running && this.up.delete(iface)) this.linkDown(iface);
   }

@@ -43,6 +43,8 @@ export class Icmp6 implements Transport {
   /** Filled in by the family. */
   nd: Messages | null = null;
   mld: Messages | null = null;
+  /** Is an address a subnet-router anycast address on an interface of ours? */
+  anycast: ((iface: Interface, address: Address) => boolean) | null = null;
 
   constructor(ctx: Context, ip: IpLayer) {
     this.ctx = ctx;
@@ -293,6 +295,8 @@ export class Icmp6 implements Transport {
   private mayAnswer(about: Packet, type: number, code: number): boolean {
     const { source } = about;
     if (source.isUnspecified || source.isMulticast || (source.isLoopback && !(about.flags & PacketFlag.Looped))) return false;
+    const iface = source.w3 === 0 && source.w2 === 0 ? this.ip.interfaces.at(about.inIndex) : null;
+    if (iface !== null && this.anycast?.(iface, source)) return false;
     const told = type === wire.Type.PacketTooBig || (type === wire.Type.ParameterProblem && code === ipv6.Problem.Option);
     const group = about.destination.isMulticast || (about.flags & (PacketFlag.LinkBroadcast | PacketFlag.LinkMulticast)) !== 0;
     if (group && !told) return false;

@@ -41,8 +41,8 @@ export class RouterSolicitations {
     }
     asking.sent++;
     this.sender.routerSolicitation(iface, linkLocalOf(iface));
-    // RFC 8415 §15, as RFC 7559 §2 has it: RT = 2 RTprev + RAND RTprev, RAND within a tenth.
-    const jitter = 0.2 * this.ctx.prng.float() - 0.1;
+    // RFC 8415 §15, as RFC 7559 §2 has it: RT = 2 RTprev + RAND RTprev, RAND within a tenth; never less than RFC 4861 §6.3.7's pause.
+    const jitter = 0.1 * this.ctx.prng.float();
     const first = seconds(v['net.ipv6.conf.all.router_solicitation_interval']);
     const longest = seconds(v['net.ipv6.conf.all.router_solicitation_max_interval']);
     asking.interval = asking.interval === 0 ? first * (1 + jitter) : asking.interval * (2 + jitter);
