@@ -87,8 +87,10 @@ export class Interface {
   stacked: StackedDevice | null = null;
   /** Bounds how fast it sends; null: as fast as the device takes it. */
   private shaper: Shaper | null = null;
-  /** The bridge it is a port of: sees its frames first. */
+  /** The bridge it is a port of, or its mirror: sees its frames first. */
   master: FrameTap | null = null;
+  /** All its frames are its master's: no IP here. */
+  bare = false;
   /** Why the device is gone. */
   error: NetError | null = null;
   /** Called when carrier, device or MTU change: routes and sockets must know. */
@@ -219,10 +221,20 @@ export class Interface {
       this.ctx.drop(packet, Drop.DeviceQueueFull);
       return;
     }
-    this.txPackets++;
-    this.txOctets += packet.length;
     if (this.ctx.observer.tx !== null) this.ctx.observer.tx(this, packet);
     if (this.ctx.observer.sent !== null) this.ctx.observer.sent(this, packet);
+    this.send(packet, packet.length);
+  }
+
+  /** For the fast path: a plain frame would have nothing but `send` before it. */
+  get direct(): boolean {
+    return this.up && this.shaper === null && this.queued < this.ctx.sysctl.v['anystack.txqueuelen'];
+  }
+
+  /** The end of transmit for a plain frame of `octets` while `direct`, nobody observing. Owns the packet. */
+  send(packet: Packet, octets: number): void {
+    this.txPackets++;
+    this.txOctets += octets;
     this.queue[this.queued++] = packet;
     if (this.queued >= FLUSH_AT) this.flush();
     else this.ctx.soon();

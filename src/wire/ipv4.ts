@@ -203,7 +203,8 @@ export function finishHeader(view: DataView, at: number): void {
 export function decrementTtl(view: DataView, at: number): void {
   view.setUint8(at + TTL, view.getUint8(at + TTL) - 1);
   const now = view.getUint16(at + CHECKSUM) + 0x100;
-  view.setUint16(at + CHECKSUM, now >= 0xffff ? now + 1 : now);
+  // Without a choice among the arguments: V8 then forgets what `view` is and calls its builtin, 10 ns against 1.
+  view.setUint16(at + CHECKSUM, now + ((now + 1) >>> 16));
 }
 
 /** One line for people. */

@@ -33,6 +33,8 @@ class Table {
 export class Routes {
   /** Grows with each change of anything a path was made from. */
   generation = 1;
+  /** Grows when what routes lead over changes: interfaces, addresses, neighbours, rules. Routes that come and go leave it: a group of hops is the same as before. */
+  epoch = 1;
   private readonly links: Links;
   private readonly topBits: 16 | 24;
   private readonly tables: Table[] = [];
@@ -50,6 +52,7 @@ export class Routes {
   /** Paths made so far are to be asked for anew. */
   invalidate(): void {
     this.generation++;
+    this.epoch++;
   }
 
   /** Adds a route beside others of its prefix. False when this very one is there. */
@@ -103,7 +106,7 @@ export class Routes {
     const sorted = hops.length > 1 ? [...hops].sort((a, b) => a.metric - b.metric) : hops;
     fib.set(p.w0, p.w1, p.w2, p.w3, length, sorted.length === 0 ? 0 : this.groups.take(sorted).id);
     if (old !== null) this.groups.leave(old);
-    this.invalidate();
+    this.generation++;
   }
 
   /** Removes the hops of one prefix that match; says how many. The cost is that of a lookup. */
@@ -316,6 +319,24 @@ export class Routes {
       this.rejects.set(type, hop);
     }
     return hop;
+  }
+
+  /** For the fast path: what a table looks addresses of a family up in, by the number of a group; null while there is no such table. */
+  fibOf(family: 4 | 6, number: number, vrf: number): Fib | null {
+    const table = this.table(number, vrf);
+    return table === null ? null : family === 4 ? table.v4 : table.v6;
+  }
+
+  /** For the fast path: the group of a lookup's answer, null for 0. */
+  group(value: number): Group | null {
+    return this.groups.at(value);
+  }
+
+  /** For the fast path: the hop that every flow takes of a group; null when flows are shared out, refused, or to be looked up further. */
+  only(group: Group): Hop | null {
+    const usable = group.hops.filter((hop) => hop.type !== 'unicast' || this.links.running(hop.index));
+    const best = usable[0];
+    return best === undefined || best.type !== 'unicast' || usable[1]?.metric === best.metric ? null : best;
   }
 
   private table(number: number, vrf: number): Table | null {

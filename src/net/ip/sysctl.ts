@@ -3,6 +3,10 @@ import { flag, int } from '../sysctl-entry.js';
 /** IP of both families, ICMP, fragments, path MTU. */
 export const ipSysctls = {
   'net.ipv4.ip_forward': flag(0, { help: 'Forward IPv4 packets between interfaces.', source: 'RFC 1812; Linux' }),
+  'anystack.fast_path': flag(1, {
+    help: 'Forward plain packets by the short road where nothing looks at them on their way; 0 sends all by the long one, which does the same.',
+    source: 'own: ARCHITECTURE.md, "How a packet lives"',
+  }),
   'net.ipv4.ip_default_ttl': int(64, 'hops', 1, 255, { help: 'TTL of packets we originate.', source: 'RFC 1700 (64); Linux' }),
   'net.ipv4.ip_local_port_range_low': int(32_768, 'port', 1_024, 65_535, { help: 'Lowest ephemeral port.', source: 'Linux; RFC 6056 §3.2' }),
   'net.ipv4.ip_local_port_range_high': int(60_999, 'port', 1_024, 65_535, { help: 'Highest ephemeral port.', source: 'Linux; RFC 6056 §3.2' }),

@@ -1,0 +1,261 @@
+// hot: bench/packet/forward
+import { MAPPED } from '../../base/address.js';
+import { Checksum, Gso, type Packet } from '../../base/packet.js';
+import * as ethernet from '../../wire/ethernet.js';
+import * as wire4 from '../../wire/ipv4.js';
+import * as wire6 from '../../wire/ipv6.js';
+import { Protocol } from '../../wire/protocol.js';
+import type { Context } from '../context.js';
+import { Counter } from '../counters.js';
+import type { Interface } from '../interface.js';
+import type { Demux } from '../link/link.js';
+import { type Neighbor, NeighborState } from '../link/neighbor.js';
+import type { Fib } from './fib.js';
+import type { IpLayer } from './ip.js';
+import { type Hop, MAIN_TABLE } from './route.js';
+import { SpecialAddresses } from './special-addresses.js';
+import { Way } from './way.js';
+
+/** EtherType and the first 16 bits behind it, the traffic class left out: IPv4 without options, IPv6. */
+const ETHERNET_IPV4 = (ethernet.EtherType.Ipv4 << 16) | 0x4500;
+const ETHERNET_IPV6 = (ethernet.EtherType.Ipv6 << 16) | 0x6000;
+
+/**
+ * The short road of a router's plain packets: from the frame to the queue of the device it leaves by in one look, where the long road
+ * (link, ipv4|ipv6, forward, link) has ten calls. It takes a packet only when the long road would do nothing but count it, lower its
+ * hop limit and put a header before it; it decides that before it changes anything, and leaves every other packet, untouched, to
+ * the long road: whatever is for us, malformed, expired, too long, with options, without route or neighbour. So both roads send the
+ * same octets and count the same (test/net/ip/fast-path), and a rule of forwarding has one place, the long road.
+ *
+ * It is open where nothing looks at packets on their way: no observer of frames or verdicts, no packet socket, bridge, hook or policy rule.
+ */
+export class FastPath {
+  private readonly ctx: Context;
+  private readonly ip: IpLayer;
+  private readonly demux: Demux;
+  private readonly special: SpecialAddresses;
+  /** Of the batch: its table, what is open, what was forwarded. */
+  private fib4: Fib | null = null;
+  private fib6: Fib | null = null;
+  /** By group. */
+  private readonly ways: (Way | null)[] = [];
+  /** net.ipv4.conf.all.rp_filter. */
+  private reverse = 0;
+  private packets4 = 0;
+  private packets6 = 0;
+  private octets = 0;
+
+  constructor(ctx: Context, ip: IpLayer, demux: Demux) {
+    this.ctx = ctx;
+    this.ip = ip;
+    this.demux = demux;
+    this.special = new SpecialAddresses(ip.interfaces);
+  }
+
+  /** Frames of one device, in their order: on by the short road, or `iface.input`. Owns them. */
+  input(iface: Interface, batch: readonly Packet[], count: number): void {
+    if (!this.prepare(iface)) {
+      for (let i = 0; i < count; i++) iface.input(batch[i] as Packet);
+      return;
+    }
+    const ether = iface.medium === 'ethernet';
+    for (let i = 0; i < count; i++) {
+      const packet = batch[i] as Packet;
+      if (!(ether ? this.frame(iface, packet) : this.bare(iface, packet))) iface.input(packet);
+    }
+    this.account(iface);
+  }
+
+  /** Is anything open for this interface? Asked once for a batch: who could close it has no turn within one. */
+  private prepare(iface: Interface): boolean {
+    const { ctx, ip } = this;
+    const { v } = ctx.sysctl;
+    const { observer } = ctx;
+    const { hooks } = ip;
+    if (v['anystack.fast_path'] === 0 || ip.routes.listRules().length > 0) return false;
+    if (observer.rx !== null || observer.tx !== null || observer.sent !== null || observer.verdict !== null) return false;
+    if (this.demux.tap !== null || iface.master !== null || iface.stacked !== null || iface.medium === 'loopback') return false;
+    if (hooks.prerouting !== null || hooks.forward !== null || hooks.postrouting !== null) return false;
+    if (hooks.verify !== null || hooks.protect !== null) return false;
+    this.reverse = v['net.ipv4.conf.all.rp_filter'];
+    const open4 = v['net.ipv4.ip_forward'] !== 0;
+    const open6 = v['net.ipv6.conf.all.forwarding'] !== 0 && this.demux.ipv6 !== null;
+    this.fib4 = open4 ? ip.routes.fibOf(4, MAIN_TABLE, iface.vrf) : null;
+    this.fib6 = open6 ? ip.routes.fibOf(6, MAIN_TABLE, iface.vrf) : null;
+    return this.fib4 !== null || this.fib6 !== null;
+  }
+
+  /** Counts what was forwarded of a batch. */
+  private account(iface: Interface): void {
+    const { counters } = this.ctx;
+    iface.rxPackets += this.packets4 + this.packets6;
+    iface.rxOctets += this.octets;
+    counters.add(Counter.IpInReceives, this.packets4);
+    counters.add(Counter.IpForwDatagrams, this.packets4);
+    counters.add(Counter.IpOutTransmits, this.packets4);
+    counters.add(Counter.Ip6InReceives, this.packets6);
+    counters.add(Counter.Ip6OutForwDatagrams, this.packets6);
+    counters.add(Counter.Ip6OutTransmits, this.packets6);
+    this.packets4 = this.packets6 = this.octets = 0;
+  }
+
+  /** A frame to our station without a tag, from one station: to its family. */
+  private frame(iface: Interface, packet: Packet): boolean {
+    const { view, head } = packet;
+    if (packet.tail - head < ethernet.HEADER_LEN + wire4.HEADER_LEN) return false;
+    if (ethernet.destinationLow(view, head) !== iface.macLow || ethernet.destinationHigh(view, head) !== iface.macHigh) return false;
+    const start = view.getInt32(head + 12); // EtherType, and the first 16 bits behind it
+    if (ethernet.check(view, head, packet.tail) !== 0) return false;
+    if ((start & ~0xff) === ETHERNET_IPV4) return this.forward4(iface, packet, head + ethernet.HEADER_LEN);
+    return (start & ~0xfff) === ETHERNET_IPV6 && this.forward6(iface, packet, head + ethernet.HEADER_LEN);
+  }
+
+  /** The same where frames are packets. */
+  private bare(iface: Interface, packet: Packet): boolean {
+    const { view, head } = packet;
+    if (packet.tail - head < wire4.HEADER_LEN) return false;
+    const first = view.getUint8(head);
+    if (first === 0x45) return this.forward4(iface, packet, head);
+    return first >>> 4 === 6 && this.forward6(iface, packet, head);
+  }
+
+  /** The checks of Ipv4.input, Ipv4.route and Forward4.forward in five loads: RFC 1812 §5.2.2, §5.3. At least 20 octets are there. */
+  private forward4(iface: Interface, packet: Packet, at: number): boolean {
+    const { view } = packet;
+    const fib = this.fib4;
+    if (fib === null) return false;
+    const w0 = view.getInt32(at);
+    const w1 = view.getInt32(at + 4);
+    const w2 = view.getInt32(at + 8);
+    const source = view.getInt32(at + 12);
+    const destination = view.getInt32(at + 16);
+    const total = w0 & 0xffff;
+    if (total < wire4.HEADER_LEN || total > packet.tail - at) return false;
+    let sum = (w0 >>> 16) + total + (w1 >>> 16) + (w1 & 0xffff) + (w2 >>> 16) + (w2 & 0xffff);
+    sum += (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff);
+    sum = (sum & 0xffff) + (sum >>> 16);
+    if ((sum & 0xffff) + (sum >>> 16) !== 0xffff) return false;
+    if (w2 >>> 25 === 0) return false; // the last hop
+    if (!plain4(source) || !plain4(destination)) return false;
+    const { special } = this;
+    if (special.epoch !== this.ip.routes.epoch) special.renew(this.ip.routes.epoch);
+    if (special.has(source, 0, 0, 0) || special.has(destination, 0, 0, 0)) return false;
+    if (this.reverse !== 0 && !this.returns(fib, iface, source)) return false;
+    const way = this.way(fib.lookup(destination, 0, 0, 0));
+    if (way === null || way.out === iface || total > way.mtu || !takes(way, packet)) return false;
+    if (way.resolves && way.neighbor === null) packet.destination.setV4(destination);
+    const neighbor = way.resolves ? this.neighbor(way, packet) : null;
+    if (way.resolves && neighbor === null) return false;
+    // One hop less: RFC 1624 eqn. 3, as in wire/ipv4.decrementTtl.
+    const checksum = (w2 & 0xffff) + 0x100;
+    const lowered = (((w2 >>> 16) - 0x100) << 16) | ((checksum + ((checksum + 1) >>> 16)) & 0xffff);
+    view.setInt32(at + 8, lowered); // a choice among its arguments would make this a call: see wire/ipv4.decrementTtl
+    this.packets4++;
+    this.leave(iface, packet, at, total, way, neighbor, ethernet.EtherType.Ipv4);
+    return true;
+  }
+
+  /** The same of Ipv6.input, Ipv6.route and Forward6.forward: RFC 8200 §3, RFC 4291 §2.5. */
+  private forward6(iface: Interface, packet: Packet, at: number): boolean {
+    const { view } = packet;
+    const fib = this.fib6;
+    if (fib === null || packet.tail - at < wire6.HEADER_LEN) return false;
+    const w1 = view.getInt32(at + 4); // payload length, next header, hop limit
+    const total = wire6.HEADER_LEN + (w1 >>> 16);
+    if (total > packet.tail - at || (w1 & 0xff) <= 1 || walked((w1 >>> 8) & 0xff)) return false;
+    const s0 = view.getInt32(at + 8);
+    const s1 = view.getInt32(at + 12);
+    const s2 = view.getInt32(at + 16);
+    const s3 = view.getInt32(at + 20);
+    const d0 = view.getInt32(at + 24);
+    const d1 = view.getInt32(at + 28);
+    const d2 = view.getInt32(at + 32);
+    const d3 = view.getInt32(at + 36);
+    if (!plain6(s0, s1, s2) || !plain6(d0, d1, d2) || (d2 | d3) === 0) return false; // the last may be anycast of ours
+    const { special } = this;
+    if (special.epoch !== this.ip.routes.epoch) special.renew(this.ip.routes.epoch);
+    if (special.has(s3, s2, s1, s0) || special.has(d3, d2, d1, d0)) return false;
+    const way = this.way(fib.lookup(d0, d1, d2, d3));
+    if (way === null || way.out === iface || total > way.mtu || total > (way.out as Interface).mtu6 || !takes(way, packet)) return false;
+    if (way.resolves && way.neighbor === null) packet.destination.set(d0, d1, d2, d3);
+    const neighbor = way.resolves ? this.neighbor(way, packet) : null;
+    if (way.resolves && neighbor === null) return false;
+    view.setUint8(at + 7, (w1 & 0xff) - 1);
+    this.packets6++;
+    this.leave(iface, packet, at, total, way, neighbor, ethernet.EtherType.Ipv6);
+    return true;
+  }
+
+  /** Would an answer go back by the interface it came in on, or by any? RFC 3704 §2.2, §2.4. */
+  private returns(fib: Fib, iface: Interface, source: number): boolean {
+    const back = this.way(fib.lookup(source, 0, 0, 0));
+    return back !== null && (this.reverse === 2 || back.out === iface);
+  }
+
+  /** Where all packets of a group of hops go; null: the long road has to look. */
+  private way(value: number): Way | null {
+    const { routes } = this.ip;
+    let way = this.ways[value] ?? null;
+    if (way === null || way.epoch !== routes.epoch || way.group !== routes.group(value)) {
+      const group = routes.group(value);
+      if (group === null) return null;
+      for (let i = this.ways.length; i < value; i++) this.ways.push(null); // without holes
+      way = new Way(group, routes.epoch, routes.only(group), this.ip.interfaces);
+      this.ways[value] = way;
+    }
+    return way.out === null ? null : way;
+  }
+
+  /** The next hop, when a frame may go to it now. */
+  private neighbor(way: Way, packet: Packet): Neighbor | null {
+    let { neighbor } = way;
+    if (neighbor === null) {
+      const gateway = (way.hop as Hop).gateway;
+      neighbor = way.out?.neighbors?.find(gateway ?? packet.destination) ?? null;
+      if (neighbor === null) return null;
+      if (gateway !== null) way.neighbor = neighbor;
+    }
+    const { state } = neighbor;
+    if (state === NeighborState.Reachable || state === NeighborState.Permanent) return neighbor;
+    if (state !== NeighborState.Delay && state !== NeighborState.Probe) return null; // what follows from use is the table's
+    neighbor.usedAt = this.ctx.now;
+    return neighbor;
+  }
+
+  private leave(iface: Interface, packet: Packet, at: number, total: number, way: Way, neighbor: Neighbor | null, type: number): void {
+    const out = way.out as Interface;
+    this.octets += packet.tail - packet.head;
+    packet.inIndex = iface.index;
+    packet.outIndex = out.index;
+    packet.tail = at + total; // link padding
+    packet.network = at;
+    packet.head = at;
+    if (neighbor !== null) {
+      const link = packet.push(ethernet.HEADER_LEN);
+      ethernet.put(packet.view, link, neighbor.macHigh, neighbor.macLow, out.macHigh, out.macLow, type);
+      packet.link = link;
+    }
+    out.send(packet, total + (neighbor === null ? 0 : ethernet.HEADER_LEN));
+  }
+}
+
+/** The packet leaves as it is, or its checksum is the device's to finish; and there is room for it. */
+function takes(way: Way, packet: Packet): boolean {
+  return packet.gsoType === Gso.None && (packet.checksum !== Checksum.Partial || way.finishes) && (way.out as Interface).direct;
+}
+
+/** An IPv4 address that the long road has nothing to say about but by our own addresses: none of RFC 6890's that never pass a router. */
+function plain4(word: number): boolean {
+  const first = word >>> 24;
+  return first < 224 && first !== 0 && first !== 127 && word >>> 16 !== 0xa9fe;
+}
+
+/** The same for IPv6: not multicast, link-local, unspecified, loopback or IPv4-mapped. */
+function plain6(w0: number, w1: number, w2: number): boolean {
+  const first = w0 >>> 22;
+  return first < 0x3fc && first !== 0x3fa && (w0 !== 0 || w1 !== 0 || (w2 !== 0 && w2 !== MAPPED));
+}
+
+/** Next headers that Ipv6.input looks behind. */
+const walked = (next: number): boolean =>
+  next === Protocol.HopByHop || next === Protocol.DestinationOptions || next === Protocol.Routing || next === Protocol.Fragment;
