@@ -9,10 +9,12 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Of newer kernels' if_tun.h. */
@@ -85,6 +87,26 @@ static int set_host(tap_t *tap, int control) {
   return 0;
 }
 
+/*
+ * What we write is received by a thread of the kernel's, which merges what has come meanwhile (GRO), instead of frame by frame in our system
+ * call: worth 40 % of a core where frames are plain. By sysfs alone, of which a mount that is nowhere attached shows this namespace.
+ */
+static void receive_threaded(const tap_t *tap) {
+  char path[32 + IFNAMSIZ];
+  int files = (int)syscall(SYS_fsopen, "sysfs", 1), tree = -1;
+  if (files >= 0 && syscall(SYS_fsconfig, files, 6, NULL, NULL, 0) == 0) tree = (int)syscall(SYS_fsmount, files, 1, 0);
+  if (files >= 0) close(files);
+  if (tree < 0) return;
+  snprintf(path, sizeof path, "class/net/%.*s/threaded", IFNAMSIZ, tap->name);
+  int threaded = openat(tree, path, O_WRONLY | O_CLOEXEC);
+  if (threaded >= 0) {
+    /* One that cannot be had is no loss but of speed. */
+    (void)!write(threaded, "1", 1);
+    close(threaded);
+  }
+  close(tree);
+}
+
 static int watch_link(void) {
   struct sockaddr_nl address;
   int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
@@ -106,13 +128,15 @@ static int open_here(void *argument) {
   if (tap->fd < 0) return failed(tap, "open");
   memset(&r, 0, sizeof r);
   memcpy(r.ifr_name, tap->name, IFNAMSIZ - 1);
-  r.ifr_flags = (short)((tap->tun ? IFF_TUN : IFF_TAP) | IFF_NO_PI | (tap->offload ? IFF_VNET_HDR : 0) | (tap->queues ? IFF_MULTI_QUEUE : 0));
+  r.ifr_flags = (short)((tap->tun ? IFF_TUN : IFF_TAP) | IFF_NO_PI | (tap->offload ? IFF_VNET_HDR : IFF_NAPI) | (tap->queues ? IFF_MULTI_QUEUE : 0));
   if (ioctl(tap->fd, TUNSETIFF, &r) < 0) return failed(tap, "TUNSETIFF");
   memcpy(tap->name, r.ifr_name, IFNAMSIZ);
   if (tap->offload) {
     /* A header of an earlier owner of a persistent device may differ. */
     if (ioctl(tap->fd, TUNSETVNETHDRSZ, &header) < 0) return failed(tap, "TUNSETVNETHDRSZ");
     set_offloads(tap);
+  } else {
+    receive_threaded(tap);
   }
   tap->link_fd = watch_link();
   control = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);

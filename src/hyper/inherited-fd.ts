@@ -28,9 +28,10 @@ export function openInheritedFd(spec: DeviceSpec, context: DeviceContext): Devic
   const header = optional(spec, 'vnetHeader', 'number') ?? 0;
   if (header !== 0 && header !== 10 && header !== 12) throw new ConfigError(`fd device: vnetHeader ${header} is none of 0, 10, 12`);
   const fd = required(spec, 'fd', 'number');
+  const io = context.portIo();
   return new PortDevice({
     kind: spec.type,
-    io: context.portIo(),
+    io,
     context,
     fd,
     linkFd: -1,
@@ -39,7 +40,7 @@ export function openInheritedFd(spec: DeviceSpec, context: DeviceContext): Devic
     medium,
     mac: medium === 'ethernet' ? randomMac(spec, context) : new Uint8Array(6),
     mtu: optional(spec, 'mtu', 'number') ?? 1_500,
-    offloads: header === 0 ? 0 : Offload.TxChecksum | Offload.Tso4 | Offload.Tso6 | Offload.Uso | Offload.RxBig,
+    offloads: header === 0 ? (io.plainOffloads ?? 0) : Offload.TxChecksum | Offload.Tso4 | Offload.Tso6 | Offload.Uso | Offload.RxBig,
     carrier: true,
     busyPollMicros: optional(spec, 'busyPollMicros', 'number') ?? 0,
     name: `fd ${fd}`,

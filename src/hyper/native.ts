@@ -30,6 +30,8 @@ export const PortEvent = { Readable: 1, Writable: 2, Link: 4, Dead: 8 } as const
  * Int32Arrays (port.ts writes and reads them).
  */
 export interface PortIo {
+  /** What it does for devices without a vnet header: Offload bits. Absent: nothing. */
+  readonly plainOffloads?: number;
   /** Registers memory; its number is valid as long as the array lives. */
   page(bytes: Uint8Array): number;
   tapOpen(name: string, netns: string, tun: boolean, offload: boolean, queues: boolean, mtu: number): OpenedTap | FailedTap;

@@ -10,7 +10,7 @@ import type { Page } from '../base/page.js';
 import { Slab, type Slot } from '../base/slab.js';
 import { millis } from '../base/time.js';
 import type { DeviceContext } from './device-context.js';
-import type { Device, DeviceEvents, FarEnd } from './hypercalls.js';
+import { type Device, type DeviceEvents, type FarEnd, Offload } from './hypercalls.js';
 import { PortEvent, type PortIo } from './native.js';
 import type { Alarm } from './timing.js';
 
@@ -67,7 +67,6 @@ export class PortDevice implements Device {
   private readonly io: PortIo;
   private readonly context: DeviceContext;
   private readonly port: number;
-  private readonly header: number;
   /** Where a frame begins in its slot. */
   private readonly offset: number;
   private readonly small = new Slab(SMALL_SLOT, 32, 4_096);
@@ -79,7 +78,10 @@ export class PortDevice implements Device {
   /** smalls[0..used) may be null since the last batch, [used..filled) are not. */
   private used = 0;
   private filled = 0;
-  private bigsWanted = 1;
+  private bigsWanted = 2;
+  /** The packet that the device took no more of, and how many of the frames cut from it are out. */
+  private stuck: Packet | null = null;
+  private stuckAt = 0;
   private resting = false;
   /** Times Readable was told since the last receive. */
   private unread = 0;
@@ -107,8 +109,8 @@ export class PortDevice implements Device {
     this.carrier = setup.carrier;
     this.io = setup.io;
     this.context = setup.context;
-    this.header = setup.header;
     this.offset = setup.medium === 'ethernet' ? HEADROOM - 14 : HEADROOM;
+    this.rx[3] = setup.medium === 'ethernet' ? 14 : 0;
     this.alarm = setup.context.alarm(() => this.onAlarm());
     this.port = setup.io.port(setup.fd, setup.linkFd, setup.index, setup.header, this.rx, this.tx, BATCH, (e, a, b) => this.onEvent(e, a, b));
     if (this.port < 0) throw new NetError(errnoName(this.port), 'poll', setup.name, undefined, 'the descriptor cannot be waited for');
@@ -174,6 +176,7 @@ export class PortDevice implements Device {
     while (done < count) {
       const batch = count - done < BATCH ? count - done : BATCH;
       for (let i = 0; i < batch; i++) this.describe(packets[done + i] as Packet, TX_FRAMES + TX_FRAME * i);
+      this.tx[2] = packets[done] === this.stuck ? this.stuckAt : 0;
       const taken = this.io.transmit(this.port, batch);
       for (let i = 0; i < taken; i++) {
         const packet = packets[done + i] as Packet;
@@ -183,7 +186,12 @@ export class PortDevice implements Device {
       this.txFrames += taken;
       if (this.tx[0] !== 0) this.refused();
       done += taken;
-      if (taken < batch) break;
+      this.stuck = null;
+      if (taken < batch) {
+        this.stuck = packets[done] as Packet;
+        this.stuckAt = this.tx[2] as number;
+        break;
+      }
     }
     return done;
   }
@@ -254,7 +262,7 @@ export class PortDevice implements Device {
     tx[at + 1] = packet.checksum === Checksum.Partial ? 1 : 0;
     tx[at + 2] = packet.gsoType;
     if (packet.checksum === Checksum.Partial) {
-      assert(this.header > 0, 'a partial checksum goes to a device that finishes it');
+      assert((this.offloads & Offload.TxChecksum) !== 0, 'a partial checksum goes to a device that finishes it');
       tx[at + 5] = packet.csumStart - head;
       tx[at + 6] = packet.csumOffset;
     } else {
@@ -265,6 +273,7 @@ export class PortDevice implements Device {
       // Octets up to the end of the transport header: what the kernel keeps in linear memory.
       const transport = packet.gsoType === Gso.Udp ? 8 : (packet.view.getUint8(packet.csumStart + 12) >> 4) * 4;
       tx[at + 4] = packet.csumStart - head + transport;
+      tx[at + 7] = packet.network - head;
     } else {
       tx[at + 3] = tx[at + 4] = 0;
     }

@@ -22,7 +22,7 @@ export interface TapSpec extends DeviceSpec {
   readonly mtu?: number;
   /** Our station address. Default: made from the host's, so that it stays the same as long as the interface does. */
   readonly mac?: string;
-  /** Default true: checksums and segmentation are left to the host where it takes them. */
+  /** Default true: checksums and segmentation are left to the host where it takes them. False: plain frames, merged, cut and summed up by the addon. */
   readonly offload?: boolean;
   /** µs the loop stays awake after traffic: less latency, for one busy core. Default 0. */
   readonly busyPollMicros?: number;
@@ -65,7 +65,7 @@ export function openTap(spec: DeviceSpec, context: DeviceContext): PortDevice & 
     medium: tun ? 'ip' : 'ethernet',
     mac: tun ? new Uint8Array(6) : station(spec, opened),
     mtu: opened.mtu,
-    offloads: offload ? offloadsOf(opened.offloads) : 0,
+    offloads: offload ? offloadsOf(opened.offloads) : (io.plainOffloads ?? 0),
     carrier: opened.up === 1,
     busyPollMicros: optional(spec, 'busyPollMicros', 'number') ?? 0,
     name: opened.name,

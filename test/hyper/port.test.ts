@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { closeSync, readSync, writeSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BIG_SLOT, Checksum, Gso, type Packet, PacketPool, SMALL_SLOT } from '#src/base/packet.js';
 import type { Device } from '#src/hyper/hypercalls.js';
@@ -8,18 +7,7 @@ import { createNodeHost } from '#src/hyper/node-host.js';
 import { bigTcp } from '../support/big-frames.js';
 import { FrameBench, Recorder } from '../support/devices.js';
 import { needs } from '../support/requirements.js';
-
-interface Koffi {
-  load(path: null): { func(definition: string): (...values: unknown[]) => number };
-}
-
-/** Both ends of a seqpacket pair: what a device reads and writes whole frames of. */
-function pair(): [number, number] {
-  const fds = new Int32Array(2);
-  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
-  assert.equal(koffi.load(null).func('int socketpair(int domain, int type, int protocol, void *fds)')(1, 5, 0, fds), 0);
-  return [fds[0] as number, fds[1] as number];
-}
+import { frameSocketPair } from '../support/socket-pair.js';
 
 for (const native of [true, false]) {
   describe(`port over a seqpacket pair, through ${native ? 'the addon' : 'koffi'}`, () => {
@@ -33,7 +21,7 @@ for (const native of [true, false]) {
       if (native) needs(this, 'addon');
     });
     const open = (vnetHeader: number): void => {
-      const [near, other] = pair();
+      const [near, other] = frameSocketPair();
       far = other;
       bench = new FrameBench();
       device = createNodeHost({ native, log: () => {} }).open({ type: 'fd', fd: near, vnetHeader });

@@ -67,6 +67,12 @@ for (const native of [true, false]) {
       });
     }
 
+    if (native)
+      it('plain frames are received by a thread of the kernel', () => {
+        open({ offload: false });
+        assert.equal(ns.run('cat', `/sys/class/net/${name}/threaded`).trim(), '1');
+      });
+
     it('the namespace is visited, not moved to', () => {
       open({});
       assert.match(ns.run('ip', '-o', 'addr', 'show', name), /10\.9\.0\.1\/24/);

@@ -1,83 +1,19 @@
 import assert from 'node:assert/strict';
 import { Address } from '#src/base/address.js';
-import { fold } from '#src/base/checksum.js';
 import { BIG_SLOT, Checksum, copyPacket, Gso, type Packet, PacketPool } from '#src/base/packet.js';
 import { Page } from '#src/base/page.js';
 import { Prng } from '#src/base/prng.js';
 import { Slab } from '#src/base/slab.js';
-import { ipv4, ipv6, Protocol, segment, tcp, transportChecksum, udp, vlan } from '#src/wire/index.js';
+import { ipv4, Protocol, segment, tcp, udp, vlan } from '#src/wire/index.js';
+import { from6, type Shape, shapedPacket, to6 } from '../support/big-frames.js';
 import { type BigFrame, slowSegments } from '../support/slow/segments.js';
 
 const { finishChecksum, segmentLength, segments, writeSegment } = segment;
 
 const slab = new Slab(BIG_SLOT, 1, 8);
 const pool = new PacketPool(4);
-const from6 = new Address(0x20010db8, 0, 0, 1);
-const to6 = new Address(0x20010db8, 0, 0, 2);
 
-interface Shape {
-  readonly family: 4 | 6;
-  readonly protocol: 6 | 17;
-  readonly payload: number;
-  readonly size: number;
-  readonly tagged?: boolean;
-  /** Octets of the payload that lie in the slot; the rest in pieces of these lengths, the last as long as needed. */
-  readonly inSlot?: number;
-  readonly pieces?: number[];
-  readonly options?: number;
-}
-
-/** A packet of the shape with a partial checksum, its octets from the generator. */
-function build(shape: Shape, prng: Prng): Packet {
-  const { family, protocol, payload } = shape;
-  const packet = pool.from(slab);
-  assert.ok(packet !== null);
-  const { view, bytes } = packet;
-  const link = shape.tagged ? 18 : 14;
-  packet.link = packet.head;
-  packet.network = packet.head + link;
-  for (let i = packet.head; i < packet.network; i++) bytes[i] = prng.below(256);
-  const ip = family === 4 ? 20 : 40;
-  packet.transport = packet.network + ip;
-  const header = protocol === 6 ? 20 + (shape.options ?? 0) : 8;
-  const length = header + payload;
-  const source = family === 4 ? new Address(0, 0, 0xffff, 0x0a000001) : from6;
-  const destination = family === 4 ? new Address(0, 0, 0xffff, 0x0a000002) : to6;
-  if (family === 4) ipv4.put(view, packet.network, 2, ip + length, 0xfffe, ipv4.Flag.DontFragment, 64, protocol, source.w3, destination.w3);
-  else ipv6.put(view, packet.network, 2, 0x12345, length, protocol, 64, source, destination);
-  const pseudo = fold(transportChecksum.pseudoSum(source, destination, protocol, length));
-  if (protocol === 6) {
-    const flags = tcp.Flag.Ack | tcp.Flag.Psh | tcp.Flag.Fin | tcp.Flag.Cwr;
-    tcp.put(view, packet.transport, 443, 5_555, -700, 99, header, flags, 1_000, pseudo, 0);
-    for (let i = 20; i < header; i++) bytes[packet.transport + i] = 1;
-    packet.gsoType = family === 4 ? Gso.Tcp4 : Gso.Tcp6;
-    packet.csumOffset = 16;
-  } else {
-    udp.put(view, packet.transport, 53, 5_555, length, pseudo);
-    packet.gsoType = Gso.Udp;
-    packet.csumOffset = 6;
-  }
-  packet.gsoSize = shape.size;
-  packet.checksum = Checksum.Partial;
-  packet.csumStart = packet.transport;
-  packet.tail = packet.transport + header;
-  let left = payload;
-  const inSlot = Math.min(left, shape.inSlot ?? left);
-  for (let i = 0; i < inSlot; i++) bytes[packet.tail++] = prng.below(256);
-  left -= inSlot;
-  const lengths = shape.pieces ?? [];
-  for (let i = 0; left > 0; i++) {
-    const slot = slab.take();
-    assert.ok(slot !== null);
-    const n = i < lengths.length && i < 3 ? Math.min(left, lengths[i] as number) : left;
-    const start = slot.start + prng.below(100);
-    for (let j = 0; j < n; j++) slot.page.bytes[start + j] = prng.below(256);
-    assert.ok(packet.gather(slot, start, n));
-    slot.release();
-    left -= n;
-  }
-  return packet;
-}
+const build = (shape: Shape, prng: Prng): Packet => shapedPacket(slab, pool, shape, prng);
 
 /** The frames that writeSegment makes, each between octets it must not touch. */
 function cut(packet: Packet): Uint8Array[] {
