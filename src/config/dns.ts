@@ -1,4 +1,5 @@
 import { parseAddress } from '../base/address.js';
+import { parsePrefix64 } from '../net/nat64/prefix.js';
 import type { DnsConfig } from '../services/dns/names.js';
 import { labelsOf } from '../wire/dns-name.js';
 import { replaced } from './interfaces.js';
@@ -35,6 +36,10 @@ export const dns: Section<'dns'> = {
         properties: {
           interfaces: { type: 'array', items: { type: 'string' }, minItems: 1, description: 'Where it listens.' },
           rate: { type: 'integer', minimum: 1, maximum: 1_000_000, description: 'Questions a second over UDP. Default 1,000.' },
+          dns64: {
+            anyOf: [{ type: 'boolean' }, { type: 'string' }],
+            description: 'Prefix of a NAT64: hosts without IPv6 addresses get one behind it (RFC 6147). True: 64:ff9b::/96. Default false.',
+          },
         },
         required: ['interfaces'],
         additionalProperties: false,
@@ -51,6 +56,7 @@ export const dns: Section<'dns'> = {
       if (name === '' || labelsOf(name) === null) wrong(place, `'${name}' is no domain name`);
       for (const [i, text] of addresses.entries()) if (parseAddress(text) === null) wrong(placeOf(place, i), `'${text}' is no address`);
     }
+    if (typeof config.forwarder?.dns64 === 'string') parsePrefix64(config.forwarder.dns64, 'dns.forwarder.dns64');
     const known = Object.keys(interfaces);
     for (const [i, name] of (config.forwarder?.interfaces ?? []).entries()) {
       if (!known.includes(name)) wrong(`dns.forwarder.interfaces[${i}]`, `'${name}' is no interface${hint(name, known)}`);

@@ -4,7 +4,7 @@ import type { Interface } from '../net/interface.js';
 import { MAIN_TABLE } from '../net/ip/route.js';
 import { AddressMap, mapped } from '../net/nat64/address-map.js';
 import { Nat64Device, type Nat64Options, POOL_MAX } from '../net/nat64/nat64.js';
-import { PREFIX_LENGTHS, Prefix64 } from '../net/nat64/prefix.js';
+import { parsePrefix64, WELL_KNOWN } from '../net/nat64/prefix.js';
 import type { Stack } from '../net/stack.js';
 import { type Schema, wrong } from './schema.js';
 
@@ -20,8 +20,6 @@ export interface Nat64Config {
   readonly filtering?: Filtering;
 }
 
-/** 64:ff9b::/96. */
-export const WELL_KNOWN = '64:ff9b::/96';
 const MAPS_MAX = 256;
 
 /** Schema of the key `nat64`. */
@@ -70,16 +68,7 @@ export function nat64Options(
     if (128 - six.length !== bits) wrong(at, `maps ${map.v6} to ${map.v4}, which have not equally many addresses`);
     return mapped(six.address, four.address, bits);
   });
-  return { prefix: prefix64(prefix, `${place}.prefix`), pool: addresses, maps: new AddressMap(all), filtering };
-}
-
-/** Throws ConfigError unless it is one of RFC 6052 §2.2. */
-export function prefix64(text: string, place: string): Prefix64 {
-  const { address, length } = prefixOf(text, 6, place);
-  if (!PREFIX_LENGTHS.includes(length))
-    wrong(place, `'${text}' is to have ${PREFIX_LENGTHS.slice(0, -1).join(', ')} or ${PREFIX_LENGTHS.at(-1)} bits (RFC 6052 §2.2)`);
-  if (address.w2 >>> 24 !== 0) wrong(place, `'${text}' is to have zeros in bits 64 to 71 (RFC 6052 §2.2)`);
-  return new Prefix64(address, length);
+  return { prefix: parsePrefix64(prefix, `${place}.prefix`), pool: addresses, maps: new AddressMap(all), filtering };
 }
 
 function prefixOf(text: string, family: 4 | 6, place: string): Prefix {

@@ -1,10 +1,24 @@
-import { Address, samePrefix } from '../../base/address.js';
+import { type Address, maskAddress, parsePrefix, samePrefix } from '../../base/address.js';
+import { ConfigError } from '../../base/errors.js';
 
 /** Prefix lengths that translation knows: RFC 6052 §2.2. */
 export const PREFIX_LENGTHS: readonly number[] = [32, 40, 48, 56, 64, 96];
 
-/** 64:ff9b::/96: RFC 6052 §2.1. */
-export const wellKnownPrefix = (): Prefix64 => new Prefix64(new Address(0x0064ff9b), 96);
+/** RFC 6052 §2.1. */
+export const WELL_KNOWN = '64:ff9b::/96';
+
+/** A prefix from its text. Throws ConfigError, a sentence that begins with `place`, for what RFC 6052 §2.2 does not allow. */
+export function parsePrefix64(text: string, place: string): Prefix64 {
+  const prefix = parsePrefix(text);
+  if (prefix === null || prefix.address.isV4 || !PREFIX_LENGTHS.includes(prefix.length))
+    throw new ConfigError(
+      `${place} '${text}' is no IPv6 prefix of ${PREFIX_LENGTHS.slice(0, -1).join(', ')} or ${PREFIX_LENGTHS.at(-1)} bits (RFC 6052 §2.2)`,
+    );
+  const { address, length } = prefix;
+  if (length === 96 && address.w2 >>> 24 !== 0) throw new ConfigError(`${place} '${text}' is to have zeros in bits 64 to 71 (RFC 6052 §2.2)`);
+  if (address.isMulticast || address.isLinkLocal) throw new ConfigError(`${place} '${text}' is not routed`);
+  return new Prefix64(maskAddress(address, length), length);
+}
 
 /**
  * IPv4 addresses in IPv6 ones, behind a prefix: RFC 6052 §2.2. Octet 8 (u) is zero and is stepped over.

@@ -1,7 +1,9 @@
 import { Address, v4 } from '../../base/address.js';
 import { isHost4, type Prefix64 } from '../../net/nat64/prefix.js';
+import type { Stack } from '../../net/stack.js';
 import { IN, type Message, Rcode, type ResourceRecord, Type } from '../../wire/dns.js';
 import { canonicalName } from '../../wire/dns-name.js';
+import { Later } from './later.js';
 import type { AskOptions } from './request.js';
 import type { StubResolver } from './resolver.js';
 import type { Outcome } from './transaction.js';
@@ -18,11 +20,11 @@ const WELL_KNOWN_TTL = 86_400;
 const TTL_MAX = 600;
 
 /** Answers with IPv6 addresses for hosts that have IPv4 ones only, behind a NAT64's prefix: RFC 6147. It validates nothing, and says so by never setting AD. */
-export function dns64(prefix: Prefix64, ask: Ask): Ask {
+export function dns64(core: Stack, prefix: Prefix64, ask: Ask): Ask {
+  const later = new Later(core.ctx);
   return (name, type, options, done) => {
-    const only = canonicalName(name) === WELL_KNOWN_NAME;
-    if (only) {
-      done(wellKnown(prefix, name, type));
+    if (canonicalName(name) === WELL_KNOWN_NAME) {
+      later.run(() => done(wellKnown(prefix, name, type)));
       return () => {};
     }
     if (type === Type.AAAA) return new Synthesis(prefix, ask, name, options, done).start();
@@ -93,7 +95,8 @@ class Synthesis {
     } else {
       if (outcome.rcode === Rcode.NxDomain) return this.done(outcome); // no name, no addresses: §5.1.2
       const kept = outcome.answers.filter((r) => !isMapped(r));
-      if (kept.some((r) => r.type === Type.AAAA)) return this.done(kept.length === outcome.answers.length ? outcome : { ...outcome, flags: 0, answers: kept });
+      if (kept.some((r) => r.type === Type.AAAA))
+        return this.done(kept.length === outcome.answers.length ? outcome : { ...outcome, flags: 0, answers: kept });
     }
     // §5.1.2, §5.1.3: errors and silence count as an empty answer; some servers know no AAAA.
     this.cancel = this.ask(this.name, Type.A, this.options, (other) => this.synthesize(outcome, other));
@@ -142,7 +145,13 @@ function reverseName(prefix: Prefix64, name: string): string | null {
 }
 
 /** RFC 6147 §5.3.1: an alias to the name of the IPv4 address, and what that has. */
-function reverse(ask: Ask, name: string, behind: string, options: Pick<AskOptions, 'dnssecOk' | 'checkingDisabled'>, done: (outcome: Outcome) => void): () => void {
+function reverse(
+  ask: Ask,
+  name: string,
+  behind: string,
+  options: Pick<AskOptions, 'dnssecOk' | 'checkingDisabled'>,
+  done: (outcome: Outcome) => void,
+): () => void {
   return ask(behind, Type.PTR, options, (outcome) => {
     if (typeof outcome !== 'object') return done(outcome);
     const alias: ResourceRecord = { name, type: Type.CNAME, class: IN, ttl: TTL_MAX, data: { kind: 'name', name: behind } };

@@ -4,6 +4,7 @@ import type { Address } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { errnoName, NetError } from '../../base/errors.js';
 import { TokenBucket } from '../../base/token-bucket.js';
+import { parsePrefix64, WELL_KNOWN } from '../../net/nat64/prefix.js';
 import { DatagramInfo } from '../../net/socket/datagram-queue.js';
 import { Ready } from '../../net/socket/socket.js';
 import type { TcpSocket } from '../../net/socket/tcp-socket.js';
@@ -16,6 +17,7 @@ import { Alarm } from '../alarm.js';
 import { answerable } from '../onlink.js';
 import type { Running } from '../small.js';
 import { type Serve, TcpService } from '../tcp-service.js';
+import { type Ask, dns64 } from './dns64.js';
 import { UDP_SIZE } from './request.js';
 import type { StubResolver } from './resolver.js';
 import { DNS_PORT } from './settings.js';
@@ -27,6 +29,8 @@ export interface ForwarderSpec {
   readonly interfaces: readonly string[];
   /** Questions a second that it takes over UDP. Default 1,000. */
   readonly rate?: number;
+  /** IPv6 addresses for hosts that have none, behind the prefix of a NAT64 (RFC 6147). True: 64:ff9b::/96. Default false. */
+  readonly dns64?: boolean | string;
 }
 
 /** Default of ForwarderSpec.rate. */
@@ -37,10 +41,11 @@ const PENDING_MAX = 128;
 const IDLE_MS = 10_000;
 
 /** Passes questions of stations on the link to the stack's own servers, and answers from the stack's cache (RFC 5625). */
-export function startForwarder(core: Stack, stub: StubResolver, { interfaces, rate = RATE }: ForwarderSpec): Running {
+export function startForwarder(core: Stack, stub: StubResolver, { interfaces, rate = RATE, dns64: prefix = false }: ForwarderSpec): Running {
+  const ask: Ask = (...question) => stub.query(...question);
   return new Forwarder(
     core,
-    stub,
+    prefix === false ? ask : dns64(core, parsePrefix64(prefix === true ? WELL_KNOWN : prefix, 'dns.forwarder.dns64'), ask),
     interfaces.map((name) => interfaceNamed(core, name, 'listen').index),
     rate,
   );
@@ -48,7 +53,7 @@ export function startForwarder(core: Stack, stub: StubResolver, { interfaces, ra
 
 class Forwarder implements Running {
   private readonly core: Stack;
-  private readonly stub: StubResolver;
+  private readonly ask: Ask;
   private readonly sockets: UdpSocket[] = [];
   private readonly listeners: TcpService[] = [];
   private readonly bucket: TokenBucket;
@@ -58,9 +63,9 @@ class Forwarder implements Running {
   private readonly cancels = new Set<() => void>();
   private readonly idle = new Set<Alarm>();
 
-  constructor(core: Stack, stub: StubResolver, indices: readonly number[], rate: number) {
+  constructor(core: Stack, ask: Ask, indices: readonly number[], rate: number) {
     this.core = core;
-    this.stub = stub;
+    this.ask = ask;
     this.rate = rate;
     this.bucket = new TokenBucket(core.ctx.now, rate);
     for (const index of indices) this.listen(index);
@@ -199,7 +204,7 @@ class Forwarder implements Running {
     }
     const options = { dnssecOk: asked.edns?.dnssecOk ?? false, checkingDisabled: (asked.flags & Flag.Unchecked) !== 0 };
     let cancel = (): void => {};
-    const asking = this.stub.query(question.name, question.type, options, (outcome: Outcome) => {
+    const asking = this.ask(question.name, question.type, options, (outcome: Outcome) => {
       this.cancels.delete(cancel);
       send(typeof outcome === 'object' ? reply(asked, outcome, max) : reply(asked, { rcode: Rcode.ServFail }, max));
     });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { Address } from '#src/base/address.js';
 import { Prng } from '#src/base/prng.js';
 import { AddressMap, mapped } from '#src/net/nat64/address-map.js';
-import { isHost4, PREFIX_LENGTHS, Prefix64, wellKnownPrefix } from '#src/net/nat64/prefix.js';
-import { address, prefix } from '../../support/stacks.js';
+import { isHost4, PREFIX_LENGTHS, Prefix64, parsePrefix64, WELL_KNOWN } from '#src/net/nat64/prefix.js';
+import { address } from '../../support/stacks.js';
 
 /** The tables of RFC 6052 §2.4. */
 const examples: readonly (readonly [string, string])[] = [
@@ -16,7 +16,7 @@ const examples: readonly (readonly [string, string])[] = [
   ['64:ff9b::/96', '64:ff9b::c000:221'],
 ];
 
-const prefix64 = (text: string): Prefix64 => new Prefix64(prefix(text).address, prefix(text).length);
+const prefix64 = (text: string): Prefix64 => parsePrefix64(text, 'here');
 
 describe('addresses of NAT64', () => {
   for (const [text, whole] of examples)
@@ -44,13 +44,18 @@ describe('addresses of NAT64', () => {
       into.w2 |= 0x01000000;
       assert.equal(p.extract(into, into), false);
     }
-    assert.equal(wellKnownPrefix().extract(address('2001:db8::1'), into), false);
+    assert.equal(prefix64(WELL_KNOWN).extract(address('2001:db8::1'), into), false);
+  });
+
+  it('what cannot be a prefix is refused with its place', () => {
+    for (const text of ['2001:db8::/33', '10.0.0.0/8', 'fe80::/64', '2001:db8::100:0:0:0/96', 'x'])
+      assert.throws(() => prefix64(text), { message: new RegExp(`^here '${text}' is`) });
   });
 
   it('RFC 6052 §3.1: the well-known prefix stands for no private address, one of your own does', () => {
     for (const text of ['10.0.0.1', '172.31.255.1', '192.168.1.1', '100.64.0.1', '169.254.1.1', '198.19.0.1'])
-      assert.deepEqual([wellKnownPrefix().mayHold(address(text)), prefix64('64:ff9b:1::/96').mayHold(address(text))], [false, true], text);
-    assert(wellKnownPrefix().mayHold(address('172.32.0.1')) && wellKnownPrefix().wellKnown);
+      assert.deepEqual([prefix64(WELL_KNOWN).mayHold(address(text)), prefix64('64:ff9b:1::/96').mayHold(address(text))], [false, true], text);
+    assert(prefix64(WELL_KNOWN).mayHold(address('172.32.0.1')) && prefix64(WELL_KNOWN).wellKnown);
     for (const text of ['0.0.0.1', '127.0.0.1', '224.0.0.1', '255.255.255.255']) assert.equal(isHost4(address(text)), false, text);
   });
 
