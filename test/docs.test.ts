@@ -99,7 +99,7 @@ function everyScriptExists(block: Block): void {
   }
 }
 
-/** Runs the lines of a shell block, stopping at the first that fails, in a network namespace of their own. */
+/** Runs the lines of a shell block, stopping at the first that fails, in namespaces of their own: what they start ends with them. */
 function inNamespace(bench: Bench, block: Block): Promise<Ended> {
   const stack = { ...config(), name: 'readme' };
   const tap = { type: 'tap', name: 'tap0' };
@@ -113,10 +113,15 @@ function inNamespace(bench: Bench, block: Block): Promise<Ended> {
   ];
   // The unprivileged user of one recipe has a folder of its own for its control socket.
   const env = { ...process.env, PATH: `${bench.folder}/bin:${process.env['PATH']}`, ANYSTACK_CONTROL_DIR: join(bench.folder, 'control') };
-  const after = ['kill $(jobs -p) 2>/dev/null || true', 'wait'];
   chmodSync(bench.folder, 0o755);
-  const script = [...before, block.text, ...after].join('\n').replace('setpriv ', 'ANYSTACK_CONTROL_DIR= XDG_RUNTIME_DIR= setpriv ');
-  return ended(spawn('unshare', ['--net', 'bash', '-c', script], { cwd: bench.folder, env, stdio: ['ignore', 'pipe', 'pipe'] }));
+  const script = [...before, block.text].join('\n').replaceAll('setpriv ', 'ANYSTACK_CONTROL_DIR= XDG_RUNTIME_DIR= setpriv ');
+  return ended(
+    spawn('unshare', ['--net', '--pid', '--fork', '--kill-child', 'bash', '-c', script], {
+      cwd: bench.folder,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  );
 }
 
 /** What `npm start` says once it is built, until it serves. */

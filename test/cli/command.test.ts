@@ -42,6 +42,19 @@ describe('command', function () {
     assert.equal(statSync(ready?.['control'] as string).mode & 0o777, 0o600);
   });
 
+  it('up --detach returns when the stack serves, which then goes on by itself; what fails is said as without it', async () => {
+    const detached = bench.file('d.json', { name: 'detached' });
+    const { code, err } = await run('up', '--detach', detached);
+    assert.equal(code, 0);
+    assert.match(err, /^anystack detached: ready /);
+    assert.equal(((await json('link', '--stack', 'detached')) as unknown[]).length, 1);
+    const second = await run('up', '-d', detached);
+    assert.equal(second.code, 1);
+    assert.match(second.err, /^anystack: control EADDRINUSE .*a stack named 'detached' runs/);
+    await good('down', '--stack', 'detached');
+    assert.equal((await run('link', '--stack', 'detached')).code, 1);
+  });
+
   it('a second stack of the name is refused; of another name it is not, and --stack tells them apart', async () => {
     const { code, err } = await run('up', file);
     assert.equal(code, 1);
