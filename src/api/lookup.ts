@@ -13,6 +13,8 @@ export interface LookupOptions {
   readonly hints?: number;
   /** True: the callback takes an array of LookupAddress. */
   readonly all?: boolean;
+  /** Told what one family's answer holds while the other's is still out. Node's own lookup never does, nor need others. */
+  readonly partial?: (found: LookupAddress[]) => void;
 }
 
 /** Name to address, with the signature of `dns.lookup`. */

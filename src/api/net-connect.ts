@@ -10,6 +10,9 @@ import type { ConnectOptions, Target } from './net-arguments.js';
 import { ArgumentTypeError, callError, StateError } from './node-errors.js';
 import { stackEndError } from './stack-end.js';
 
+/** RFC 8305 §3, §8: how long an answer of IPv4 alone waits for IPv6's. Milliseconds. */
+const RESOLUTION_DELAY = 50;
+
 /** What a connect reports to: the net.Socket. */
 export interface Connecting {
   readonly stack: Stack;
@@ -43,6 +46,10 @@ export class Attempt {
   private readonly errors: Error[] = [];
   private addresses: LookupAddress[] = [];
   private next = 0;
+  /** More addresses may come. */
+  private resolving = false;
+  /** The last attempt has had its time, and none was left to follow it. */
+  private due = true;
   private timer: NodeJS.Timeout | null = null;
   private over = false;
 
@@ -51,7 +58,7 @@ export class Attempt {
     this.target = target;
     this.device = options.interface;
     const family = isIP(target.host);
-    if (family !== 0) process.nextTick(() => this.begin([{ address: target.host, family }]));
+    if (family !== 0) process.nextTick(() => this.literal(target.host, family));
     else this.resolve(options.lookup ?? lookup);
   }
 
@@ -63,32 +70,66 @@ export class Attempt {
     this.open.length = 0;
   }
 
+  private literal(address: string, family: number): void {
+    this.addresses = [{ address, family }];
+    this.advance();
+  }
+
   private resolve(lookup: Lookup): void {
     const { host, port, family, hints, localAddress, race } = this.target;
     const { owner } = this;
     const all = race && family !== 4 && family !== 6 && localAddress === undefined;
-    lookup(host, all ? { family, hints, all } : { family, hints }, (error, found, kind) => {
+    this.resolving = true;
+    const partial = (addresses: LookupAddress[]): void => this.partial(addresses);
+    lookup(host, all ? { family, hints, all, partial } : { family, hints }, (error, found, kind) => {
       if (this.over) return;
+      this.resolving = false;
       const addresses: LookupAddress[] = typeof found === 'string' ? [{ address: found, family: kind ?? isIP(found) }] : (found ?? []);
       if (error) owner.emit('lookup', error, undefined, undefined, host);
-      else for (const { address, family: f } of addresses) owner.emit('lookup', null, address, f, host);
       // Listeners of the error are attached after this call where the lookup answers at once.
-      const wrong = error ?? unusable(addresses, host, port);
+      const wrong = this.next > 0 ? null : (error ?? unusable(addresses, host, port));
       if (wrong !== null) process.nextTick(() => !this.over && this.end(wrong));
-      else if (!this.over) this.begin(interleaved(addresses));
+      else this.found(addresses);
     });
   }
 
-  private begin(addresses: LookupAddress[]): void {
+  /** One family has answered. RFC 8305 §3: IPv6 is begun with at once, IPv4 gives it a moment. */
+  private partial(addresses: LookupAddress[]): void {
     if (this.over) return;
-    this.addresses = addresses;
-    this.start();
+    if (addresses.some((a) => a.family === 6)) this.found(addresses);
+    else this.timer = setTimeout(() => this.found(addresses), RESOLUTION_DELAY);
+  }
+
+  /** Addresses in the order to try them: behind those tried already, families by turns (RFC 8305 §4), each once. */
+  private found(addresses: readonly LookupAddress[]): void {
+    const known = new Set(this.addresses.map((a) => a.address));
+    for (const { address, family } of addresses) {
+      if (known.has(address)) continue;
+      known.add(address);
+      this.owner.emit('lookup', null, address, family, this.target.host);
+      if (this.over) return;
+    }
+    const tried = this.addresses.slice(0, this.next);
+    const rest = new Map([...addresses, ...this.addresses].map((a) => [a.address, a]));
+    for (const { address } of tried) rest.delete(address);
+    this.addresses = [...tried, ...interleaved([...rest.values()], tried.at(-1)?.family)];
+    if (this.due) this.advance();
+  }
+
+  /** The next attempt, if there is one; the end when none goes on and none can come. */
+  private advance(): void {
+    if (this.over) return;
+    if (this.next < this.addresses.length) this.start();
+    else if (this.open.length === 0 && !this.resolving)
+      this.end(this.errors.length === 1 ? (this.errors[0] as Error) : new ConnectError(this.errors));
+    else this.due = true;
   }
 
   /** Starts on the next address; those before it go on. */
   private start(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
+    this.due = false;
     const { address, family } = this.addresses[this.next++] as LookupAddress;
     const { port, attemptDelay } = this.target;
     this.owner.emit('connectionAttempt', address, port, family);
@@ -99,7 +140,7 @@ export class Attempt {
       : this.dial(address, family, port);
     if (error !== null) this.lost(error, address, family);
     // RFC 8305 §5: the next address has its turn when this one is slow, and the first to answer wins.
-    else if (this.next < this.addresses.length) this.timer = setTimeout(() => this.start(), attemptDelay);
+    else if (!this.over && (this.resolving || this.next < this.addresses.length)) this.timer = setTimeout(() => this.advance(), attemptDelay);
   }
 
   private dial(address: string, family: number, port: number): Error | null {
@@ -156,9 +197,7 @@ export class Attempt {
   private lost(error: Error, address: string, family: number): void {
     this.errors.push(error);
     this.owner.emit('connectionAttemptFailed', address, this.target.port, family, error);
-    if (this.over) return;
-    if (this.next < this.addresses.length) this.start();
-    else if (this.open.length === 0) this.end(this.errors.length === 1 ? error : new ConnectError(this.errors));
+    this.advance();
   }
 
   private end(error: Error): void {
@@ -180,10 +219,10 @@ function unusable(addresses: readonly LookupAddress[], host: string, port: numbe
 
 const usable = ({ address, family }: LookupAddress): boolean => (family === 4 || family === 6) && isIP(address) !== 0;
 
-/** RFC 8305 §4: families by turns, the first answer's family first; each address once. */
-function interleaved(addresses: readonly LookupAddress[]): LookupAddress[] {
-  const good = addresses.filter((a, i) => usable(a) && addresses.findIndex((b) => b.address === a.address) === i);
-  const lead = good[0]?.family;
+/** RFC 8305 §4: families by turns, the first answer's family first unless `last` went before; what cannot be dialled is left out. */
+function interleaved(addresses: readonly LookupAddress[], last: number | undefined): LookupAddress[] {
+  const good = addresses.filter(usable);
+  const lead = good.find((a) => a.family !== last)?.family ?? last;
   const ours = good.filter((a) => a.family === lead);
   const others = good.filter((a) => a.family !== lead);
   const turns: LookupAddress[] = [];

@@ -1,6 +1,7 @@
 import { domainToASCII } from 'node:url';
 import { type Lookup, type LookupAddress, LookupError, localAddresses } from '../../api/lookup.js';
 import { type Address, formatAddress, parseAddress } from '../../base/address.js';
+import type { InterfaceAddress } from '../../net/interface.js';
 import { Flow } from '../../net/ip/path.js';
 import type { Stack } from '../../net/stack.js';
 import { Type } from '../../wire/dns.js';
@@ -39,7 +40,7 @@ export class NameLookup {
 
   /** With the signature of `dns.lookup`. */
   readonly lookup: Lookup = (hostname, options, callback) => {
-    const { family: asked = 0, hints = 0, all = false } = options;
+    const { family: asked = 0, hints = 0, all = false, partial } = options;
     const family = this.wanted(asked, hints);
     const finish = (found: LookupAddress[] | 'ENOTFOUND' | 'EAI_AGAIN'): void => {
       const [first] = typeof found === 'string' ? [] : found;
@@ -52,9 +53,10 @@ export class NameLookup {
     if (local.length > 0) this.later.run(() => finish(fitting.length > 0 ? fitting : 'ENOTFOUND'));
     else {
       const both = asked === 6 && (hints & V4MAPPED) !== 0 ? V4_IN_V6 : family;
-      this.try(this.candidates(hostname), 0, both, 'ENOTFOUND', (found) =>
-        finish(typeof found === 'string' ? found : this.ordered(found, options as OrderOptions)),
-      );
+      const early = partial && ((found: LookupAddress[]) => partial(this.ordered(found, options as OrderOptions)));
+      const done = (found: LookupAddress[] | 'ENOTFOUND' | 'EAI_AGAIN'): void =>
+        finish(typeof found === 'string' ? found : this.ordered(found, options as OrderOptions));
+      this.try(this.candidates(hostname), 0, both, 'ENOTFOUND', done, early);
     }
   };
 
@@ -90,6 +92,7 @@ export class NameLookup {
     family: number,
     failure: 'ENOTFOUND' | 'EAI_AGAIN',
     done: (found: LookupAddress[] | 'ENOTFOUND' | 'EAI_AGAIN') => void,
+    partial?: (found: LookupAddress[]) => void,
   ): void {
     const name = names[at];
     if (name === undefined || this.settings.servers.length === 0) {
@@ -101,33 +104,41 @@ export class NameLookup {
     for (const type of types) {
       this.resolver.find(name, type, (result) => {
         results.push(result);
-        if (results.length < types.length) return;
         const found = results.flatMap((r) => (typeof r === 'string' ? [] : addressesOf(r)));
+        if (results.length < types.length) {
+          if (found.length > 0) partial?.(found);
+          return;
+        }
         const mapped = family === V4_IN_V6 ? preferSixes(found) : found;
         if (mapped.length > 0) done(mapped);
-        else this.try(names, at + 1, family, results.some(temporary) ? 'EAI_AGAIN' : failure, done);
+        else this.try(names, at + 1, family, results.some(temporary) ? 'EAI_AGAIN' : failure, done, partial);
       });
     }
   }
 
-  /** Destinations without a route last (RFC 6724 §6 rule 1); among the others IPv6 before IPv4 (its default precedences), or as asked. */
+  /** As RFC 6724 §6 sorts destinations, or as asked. */
   private ordered(found: readonly LookupAddress[], { order, verbatim }: OrderOptions): LookupAddress[] {
     const way = order ?? (verbatim === undefined ? this.order : verbatim ? 'verbatim' : 'ipv4first');
-    const rank = ({ family, address }: LookupAddress): number => {
-      if (way === 'ipv4first') return family === 4 ? 0 : 1;
-      if (way === 'ipv6first') return family === 6 ? 0 : 1;
-      return (this.reachable(address) ? 0 : 2) + (family === 6 ? 0 : 1);
-    };
-    return [...found].sort((a, b) => rank(a) - rank(b));
+    if (way !== 'verbatim') {
+      const lead = way === 'ipv4first' ? 4 : 6;
+      return [...found].sort((a, b) => Number(b.family === lead) - Number(a.family === lead));
+    }
+    const addresses = found.map(({ address }) => parseAddress(address)).filter((a) => a !== null);
+    if (addresses.length < found.length) return [...found];
+    return this.core.v6.selection.sortDestinations(addresses, (to) => this.sourceFor(to)).map(shape);
   }
 
-  private reachable(text: string): boolean {
+  /** The address a destination would be spoken to from; null where no way leads. */
+  private sourceFor(destination: Address): InterfaceAddress | null {
     const { ip } = this.core;
+    const own = ip.local(destination, 0, 0);
+    if (own !== null) return own;
     const flow = new Flow();
-    const address = parseAddress(text);
-    if (address === null) return false;
-    flow.destination.copy(address);
-    return ip.isLocal(address, 0) || ip.routes.lookup(flow) !== null;
+    flow.destination.copy(destination);
+    const route = ip.routes.lookup(flow);
+    const iface = route === null || route.type !== 'unicast' ? null : ip.interfaces.at(route.index);
+    if (iface === null || route === null) return null;
+    return (destination.isV4 ? ip.v4 : ip.v6)?.source(iface, destination, route.gateway ?? destination) ?? null;
   }
 }
 

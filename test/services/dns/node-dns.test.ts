@@ -165,6 +165,30 @@ describe('names in the shape of node:dns', () => {
     to.close();
   });
 
+  it('RFC 8305 §3: a family whose server is silent holds no connection up', async () => {
+    const listening = two.net.createServer((socket) => socket.end()).listen(80);
+    await once(listening, 'listening');
+    const answers = zoneOf(records);
+    server.zone = (question, tcp) => (question.questions[0]?.type === Type.AAAA ? null : answers(question, tcp));
+    const socket = one.net.connect(80, 'www.example.org');
+    await once(socket, 'connect'); // the stub would ask for AAAA for seconds
+    assert.equal(socket.remoteAddress, '10.0.0.2');
+    socket.destroy();
+    listening.close();
+  });
+
+  it('RFC 6724 §6: a destination with an address of its own kind before one of another', async () => {
+    one.sysctl.set('net.ipv6.conf.all.dad_transmits', 0);
+    one.addr.add('fd00::1/64', { dev: 'eth0' });
+    server.zone = zoneOf([a('two.example.org', '2001:db8::80'), a('two.example.org', 'fd00::80'), a('two.example.org', '10.0.0.80')]);
+    one.route.add('2001:db8::/32', { via: 'fd00::2' });
+    const found = await one.dns.promises.lookup('two.example.org', { all: true });
+    assert.deepEqual(
+      found.map(({ address }) => address),
+      ['10.0.0.80', 'fd00::80', '2001:db8::80'], // rule 5: the label of what would be the source; rule 6: precedence,
+    );
+  });
+
   it('a Resolver has servers of its own, and cancels what it asked', async () => {
     const resolver = new one.dns.promises.Resolver({ timeout: 500, tries: 1 });
     assert.deepEqual(resolver.getServers(), ['10.0.0.2']);
