@@ -4,6 +4,8 @@
  *   tcp-load recv  ADDRESS PORT SECONDS CONNECTIONS      reads as fast as it can; the same
  *   tcp-load ping  ADDRESS PORT SECONDS                  one octet there and back; prints round trips per second
  *   tcp-load open  ADDRESS PORT SECONDS WINDOW           connects, WINDOW under way at once, reads the end, closes; prints connections per second
+ *   tcp-load mixed ADDRESS PORT SECONDS LONG SHORT       LONG connections write to PORT; SHORT at once dial PORT+2, send an octet, hear it back and close; prints
+ *                                                        MB/s of the long ones, and of the short ones the 99th percentile in ms and how many there were
  *   tcp-load serve PORT                                  discard on PORT, chargen on PORT+1, echo on PORT+2, accept-and-close on PORT+3
  *   tcp-load join  NETNS NAME NETNS NAME vnet|plain      makes two TAPs and moves frames between them, with the vnet header and offloads or without
  */
@@ -120,6 +122,55 @@ static void open_close(const char *address, int port, double seconds, int window
   printf("%.0f %ld\n", (double)done / (now() - begin), failed);
 }
 
+static int compare(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static void mixed(const char *address, int port, double seconds, int longs, int shorts) {
+  static struct { double since; char is_long; } state[65536];
+  static double took[1 << 20];
+  int e = epoll_create1(0), n_took = 0;
+  double octets = 0, begin = now(), start = begin + seconds * 0.2, end = begin + seconds * 1.2;
+  struct linger reset = {1, 0};
+  for (int i = 0; i < longs + shorts; i++) {
+    int s = dial(address, i < longs ? port : port + 2, SOCK_NONBLOCK);
+    state[s].since = now();
+    state[s].is_long = i < longs;
+    struct epoll_event event = {.events = EPOLLOUT, .data.fd = s};
+    epoll_ctl(e, EPOLL_CTL_ADD, s, &event);
+  }
+  while (now() < end) {
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(e, events, EVENTS, 100);
+    for (int i = 0; i < n; i++) {
+      int s = events[i].data.fd;
+      if (state[s].is_long) {
+        ssize_t sent = send(s, buffer, 65536, MSG_NOSIGNAL);
+        if (sent > 0 && now() >= start) octets += (double)sent;
+        continue;
+      }
+      if (events[i].events & EPOLLOUT) {
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = s};
+        if (send(s, buffer, 1, MSG_NOSIGNAL) == 1) epoll_ctl(e, EPOLL_CTL_MOD, s, &event);
+        continue;
+      }
+      char octet[16];
+      if (recv(s, octet, sizeof octet, 0) < 0 && errno == EAGAIN) continue;
+      if (state[s].since >= start && n_took < 1 << 20) took[n_took++] = (now() - state[s].since) * 1e3;
+      setsockopt(s, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+      close(s);
+      s = dial(address, port + 2, SOCK_NONBLOCK);
+      state[s].since = now();
+      state[s].is_long = 0;
+      struct epoll_event event = {.events = EPOLLOUT, .data.fd = s};
+      epoll_ctl(e, EPOLL_CTL_ADD, s, &event);
+    }
+  }
+  qsort(took, (size_t)n_took, sizeof *took, compare);
+  printf("%.1f %.3f %d\n", octets / (now() - start) / 1e6, n_took == 0 ? 0 : took[n_took * 99 / 100], n_took);
+}
+
 static void serve(int port) {
   int e = epoll_create1(0), listeners[4], one = 1;
   static signed char kind[65536];
@@ -201,6 +252,7 @@ int main(int argc, char **argv) {
   double seconds = atof(argv[4]);
   if (strcmp(mode, "send") == 0) bulk(argv[2], port, seconds, atoi(argv[5]), 1);
   else if (strcmp(mode, "recv") == 0) bulk(argv[2], port, seconds, atoi(argv[5]), 0);
+  else if (strcmp(mode, "mixed") == 0) mixed(argv[2], port, seconds, atoi(argv[5]), atoi(argv[6]));
   else if (strcmp(mode, "ping") == 0) pingpong(argv[2], port, seconds);
   else if (strcmp(mode, "open") == 0) open_close(argv[2], port, seconds, atoi(argv[5]));
   return 0;

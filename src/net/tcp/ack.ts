@@ -59,7 +59,7 @@ function growQuietly(tcb: Tcb, flight: Flight): Micros {
 function updateWindow(tcb: Tcb, seg: Segment): void {
   const { snd } = tcb;
   if (!(seqLt(snd.wl1, seg.seq) || (snd.wl1 === seg.seq && seqLte(snd.wl2, seg.ack)))) return;
-  const wnd = seg.flags & Flag.Syn ? seg.wnd : seg.wnd * 2 ** snd.wscale;
+  const wnd = seg.flags & Flag.Syn ? seg.wnd : seg.wnd << snd.wscale;
   snd.wl1 = seg.seq;
   snd.wl2 = seg.ack;
   if (wnd === snd.wnd) return;

@@ -62,4 +62,4 @@ export function measured(rtt: Rtt, sample: Micros, now: Micros, una: Seq, nxt: S
 }
 
 /** RTO with its back-off (RFC 6298 §5.5). */
-export const timeoutOf = (rtt: Rtt): Micros => Math.min(RTO_MAX, rtt.rto * 2 ** rtt.backoff);
+export const timeoutOf = (rtt: Rtt): Micros => (rtt.backoff === 0 ? rtt.rto : Math.min(RTO_MAX, rtt.rto * 2 ** rtt.backoff));

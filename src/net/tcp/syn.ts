@@ -141,7 +141,7 @@ export function synTaken(tcb: Tcb, seg: Segment): void {
 /** The handshake is done: windows of congestion and of the peer, timers, buffers. The state is the caller's. */
 export function opened(tcb: Tcb, seg: Segment): void {
   const { snd, rcv, tcp } = tcb;
-  snd.wnd = seg.flags & Flag.Syn ? seg.wnd : seg.wnd * 2 ** snd.wscale;
+  snd.wnd = seg.flags & Flag.Syn ? seg.wnd : seg.wnd << snd.wscale;
   snd.maxWnd = Math.max(snd.maxWnd, snd.wnd);
   snd.wl1 = seg.seq;
   snd.wl2 = seg.ack;
