@@ -70,6 +70,7 @@ export class Link {
       // What neighbours were on the link may have changed while it was down.
       if (!change.up) iface.neighbors?.flush();
     }
+    this.core.stacking.changed(iface);
     this.core.ip.routes.invalidate();
     this.core.hyper.soon();
   }

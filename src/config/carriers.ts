@@ -70,7 +70,11 @@ export function checkCarriers({ interfaces: all = {} }: Config): void {
     if (given.length === 0) wrong(place, `has no 'device'; there is also ${kinds.slice(1).join(', ')}`);
     if (given.length > 1) wrong(place, `has both '${given[0]}' and '${given[1]}', and one carries it`);
     for (const lower of lowers(iface))
-      if (all[lower] === undefined) wrong(`${place}.${given[0]}`, `names '${lower}', which is no interface${hint(lower, Object.keys(all))}`);
+      if (all[lower] === undefined)
+        wrong(
+          `${place}.${iface.mirrors === lower ? 'mirrors' : given[0]}`,
+          `names '${lower}', which is no interface${hint(lower, Object.keys(all))}`,
+        );
     if (iface.tunnel !== undefined) checkTunnel(iface.tunnel, `${place}.tunnel`);
     if (iface.nat64 !== undefined) nat64Options(iface.nat64, `${place}.nat64`);
     for (const port of iface.bridge?.ports ?? []) {
@@ -88,10 +92,8 @@ export function checkCarriers({ interfaces: all = {} }: Config): void {
 }
 
 function checkMirror(port: string, iface: InterfaceConfig, place: string, all: All): void {
-  const there = all[port];
   if (iface.device === undefined) wrong(`${place}.mirrors`, "needs a 'device', a TAP of the routing engine's host");
-  if (there === undefined) wrong(`${place}.mirrors`, `names '${port}', which is no interface${hint(port, Object.keys(all))}`);
-  if (there.mirrors !== undefined) wrong(`${place}.mirrors`, `'${port}' is a mirror itself`);
+  if (all[port]?.mirrors !== undefined) wrong(`${place}.mirrors`, `'${port}' is a mirror itself`);
   if (iface.addresses !== undefined) wrong(`${place}.addresses`, `a mirror shows the addresses of its port, ${port}`);
 }
 

@@ -26,13 +26,45 @@ export const services: Section<'services'> = {
       discard: service('RFC 863, TCP and UDP port 9: throws away what comes.', { rate }),
       chargen: service('RFC 864, TCP and UDP port 19: sends characters.', { rate }),
       http: service('The status page, its JSON and metrics, and a bulk source and sink. Read only.', { port: port(80) }),
+      mdns: service('Multicast DNS: answers for NAME.local, and for services, on the link.', {
+        host: {
+          type: 'string',
+          pattern: '^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$',
+          description: "a label: 'plant' is plant.local. Default: the stack's name.",
+        },
+        services: {
+          type: 'array',
+          maxItems: 64,
+          description: 'What this stack offers.',
+          items: {
+            type: 'object',
+            properties: {
+              name: {
+                type: 'string',
+                pattern: '^[^.\\u0000-\\u001f]{1,48}$',
+                description: "a name for people, of at most 48 letters and without a dot: 'Boiler 2'",
+              },
+              type: { type: 'string', pattern: '^_[A-Za-z0-9-]{1,15}\\._(tcp|udp)$', description: "a type such as '_http._tcp'" },
+              port: { type: 'integer', minimum: 1, maximum: 65_535, description: 'Where it listens.' },
+              txt: { type: 'object', additionalProperties: { type: 'string' }, description: 'Keys and values for programs. RFC 6763 §6.' },
+            },
+            required: ['name', 'type', 'port'],
+            additionalProperties: false,
+          },
+        },
+      }),
       fpm: service('Forwarding Plane Manager: a routing engine, FRRouting, programs our tables.', {
         port: port(2_620),
         on: { type: 'string', enum: ['host', 'stack'], description: "Whose TCP it listens on. Default the host's." },
         address: { type: 'string', description: 'Of the host, where it listens. Default 127.0.0.1.' },
         ports: { type: 'object', additionalProperties: { type: 'string' }, description: "Our interfaces by the engine's interface numbers." },
         vrf: { type: 'integer', minimum: 0, maximum: 65_535, description: 'The network its routes belong to. Default 0.' },
-        grace: { type: 'number', minimum: 0, maximum: 86_400, description: 'Seconds its routes outlive the connection. Default 30.' },
+        grace: {
+          type: 'number',
+          minimum: 0,
+          maximum: 86_400,
+          description: 'Seconds its routes outlive the connection, and a new one has to tell them again. Default 30.',
+        },
         routesMax: { type: 'integer', minimum: 1, maximum: 8_000_000, description: 'Routes it may have. Default 2,000,000.' },
       }),
     },

@@ -11,7 +11,15 @@ export interface FpmTarget {
   readonly vrf: number;
   /** Routes it may have; more are refused. */
   readonly routesMax: number;
+  /** Number of the session, in [1, 2²⁰): tells its routes from those of sessions before. */
+  readonly session: number;
 }
+
+/** Tags of a session's routes are its number times this, and the engine's number of the next hop. */
+const SESSION = 2 ** 32;
+
+/** A route of a session before this one. */
+export const isStale = ({ protocol, tag = 0 }: Hop, session: number): boolean => protocol === 'zebra' && tag < session * SESSION;
 
 /** Next hops and groups the engine may have; more end the session. */
 const NEXTHOPS_MAX = 65_536;
@@ -21,6 +29,8 @@ export class FpmStats {
   routes = 0;
   added = 0;
   deleted = 0;
+  /** Left by a session before, and not told again. */
+  swept = 0;
   /** Without a way of ours, or the kernel's own: left out. */
   skipped = 0;
   /** Past the bound. */
@@ -46,6 +56,8 @@ export class FpmSession {
   private readonly message = new wire.Message();
   private readonly nexthops = new Map<number, Nexthop>();
   private rest = new Uint8Array(0);
+  /** Routes told in this session and not taken back. */
+  routes = 0;
 
   constructor(core: Stack, target: FpmTarget, stats: FpmStats) {
     this.core = core;
@@ -108,23 +120,51 @@ export class FpmSession {
       return;
     }
     const { metric } = m;
+    const { session } = this.target;
+    const { routes } = this.core.ip;
+    const place = this.place(m);
     const ours = (hop: Hop): boolean => hop.protocol === 'zebra' && hop.metric === metric;
-    const fresh = !this.core.ip.routes.has(this.place(m), ours);
-    if (fresh && stats.routes >= this.target.routesMax) {
+    let told = false;
+    const there = routes.has(place, (hop) => {
+      if (!ours(hop)) return false;
+      told = !isStale(hop, session);
+      return true;
+    });
+    if (!there && stats.routes >= this.target.routesMax) {
       stats.refused++;
       return;
     }
-    this.core.ip.routes.put(this.place(m), hops, ours);
-    if (fresh) stats.routes++;
+    routes.put(place, hops, ours);
+    if (!there) stats.routes++;
+    if (!told) this.routes++;
     stats.added++;
   }
 
   private deleteRoute(m: wire.Message): void {
     const { metric } = m;
-    const gone = this.core.ip.routes.delete(this.place(m), (hop) => hop.protocol === 'zebra' && (metric === 0 || hop.metric === metric));
+    let told = false;
+    const gone = this.core.ip.routes.delete(this.place(m), (hop) => {
+      if (hop.protocol !== 'zebra' || (metric !== 0 && hop.metric !== metric)) return false;
+      if (!isStale(hop, this.target.session)) told = true;
+      return true;
+    });
     if (gone === 0) return;
+    if (told) this.routes--;
     this.stats.routes--;
     this.stats.deleted++;
+  }
+
+  /** Takes away what earlier sessions have left and this one has not told again. */
+  sweep(): void {
+    if (this.stats.routes === this.routes) return;
+    this.core.ip.routes.removeHops((hop) => isStale(hop, this.target.session));
+    this.stats.swept += this.stats.routes - this.routes;
+    this.stats.routes = this.routes;
+  }
+
+  /** Number of a hop's set in the tables. */
+  private tag(id: number): number {
+    return this.target.session * SESSION + id;
   }
 
   private place({ family, destination, length, table }: wire.Message): {
@@ -138,13 +178,13 @@ export class FpmSession {
   }
 
   private hopsOf(m: wire.Message): readonly Hop[] {
-    if (m.kind !== wire.RouteKind.Unicast) return [hop(typeOf(m.kind), 0, null, m.metric, 0)];
-    if (m.id === 0) return this.resolve(m.ways, m.metric, 0);
+    if (m.kind !== wire.RouteKind.Unicast) return [hop(typeOf(m.kind), 0, null, m.metric, this.tag(0))];
+    if (m.id === 0) return this.resolve(m.ways, m.metric, this.tag(0));
     const nexthop = this.nexthops.get(m.id);
     if (nexthop === undefined) return [];
     let hops = nexthop.hops.get(m.metric);
     if (hops === undefined) {
-      hops = this.expand(nexthop, m.metric, m.id).map((h) => this.core.ip.routes.intern(h));
+      hops = this.expand(nexthop, m.metric, this.tag(m.id)).map((h) => this.core.ip.routes.intern(h));
       nexthop.hops.set(m.metric, hops);
     }
     return hops;
@@ -166,11 +206,13 @@ export class FpmSession {
     return hops;
   }
 
-  /** By the configuration's word on the engine's interface number, else the one on whose link the gateway is. */
+  /** By the configuration's word on the engine's interface number, else the port whose mirror has it, else the one on whose link the gateway is. */
   private interfaceOf(oif: number, gateway: Address | null): Interface | null {
-    const { interfaces } = this.core;
+    const { interfaces, stacking } = this.core;
     const name = this.target.ports.get(oif);
     if (name !== undefined) return interfaces.named(name);
+    const port = oif === 0 ? null : stacking.mirrored(oif);
+    if (port !== null && port.vrf === this.target.vrf) return port;
     if (gateway === null) return null;
     for (const iface of interfaces) {
       if (iface.vrf === this.target.vrf && iface.addresses.some((a) => a.onLink && covers(a.address, a.length, gateway))) return iface;
@@ -187,9 +229,10 @@ export class FpmSession {
     for (const [id, nexthop] of this.nexthops) {
       if (id !== m.id && !nexthop.members.includes(m.id)) continue;
       nexthop.hops.clear();
-      const hops = this.expand(nexthop, 0, id);
+      const tag = this.tag(id);
+      const hops = this.expand(nexthop, 0, tag);
       // Without a way of ours it stays what a later word can change.
-      this.core.ip.routes.exchange(id, hops.length > 0 ? hops : [hop('unreachable', 0, null, 0, id)]);
+      this.core.ip.routes.exchange(tag, hops.length > 0 ? hops : [hop('unreachable', 0, null, 0, tag)]);
     }
     return true;
   }

@@ -21,7 +21,7 @@ export interface FpmSpec {
   readonly ports?: Readonly<Record<string, string>>;
   /** The network its routes belong to. Default 0. */
   readonly vrf?: number;
-  /** Seconds its routes outlive the connection; a new one begins with none. Default 30. */
+  /** Seconds its routes outlive the connection. A new one has as long to tell them again: then those it has not told go. Default 30. */
   readonly grace?: number;
   /** Routes it may have. Default 2,000,000. */
   readonly routesMax?: number;
@@ -31,8 +31,9 @@ export interface FpmSpec {
 const PORT = 2_620;
 
 /**
- * Lets a routing engine program our tables: FRRouting's zebra with `-M dplane_fpm_nl` connects and tells its routes. One connection at a time;
- * a second one is refused. What it says is bounded; what makes no sense is counted and ends the connection, and zebra begins anew.
+ * Lets a routing engine program our tables: FRRouting's zebra with `-M dplane_fpm_nl` connects and tells its routes. One connection at a time:
+ * a new one takes over, since an engine that was restarted, or whose host vanished, may have left the old one open. We forward by what
+ * the old one told until the new one has told it again. What it says is bounded; what makes no sense is counted and ends the connection.
  */
 export class Fpm implements Running {
   readonly stats = new FpmStats();
@@ -40,6 +41,9 @@ export class Fpm implements Running {
   private readonly spec: FpmSpec;
   private readonly listener: Running;
   private session: FpmSession | null = null;
+  /** Ends the connection of the session. */
+  private hangUp: () => void = () => {};
+  private sessions = 0;
   private grace: NodeJS.Timeout | null = null;
 
   constructor(core: Stack, spec: FpmSpec) {
@@ -60,11 +64,7 @@ export class Fpm implements Running {
     const { port = PORT, address = '127.0.0.1' } = this.spec;
     const sockets = new Set<Socket>();
     const server = createServer((socket) => {
-      const session = this.begin();
-      if (session === null) {
-        socket.destroy();
-        return;
-      }
+      const session = this.begin(() => socket.destroy());
       sockets.add(socket);
       socket.on('data', (octets: Buffer) => {
         if (!this.input(session, octets)) socket.destroy();
@@ -90,9 +90,16 @@ export class Fpm implements Running {
     const indices = interfaces.map((name) => interfaceNamed(this.core, name, 'listen').index);
     const sessions = new Map<Serve, FpmSession>();
     const begin = (): Serve => {
-      const session = this.begin();
-      const serve: Serve = (socket, ready) => session !== null && this.drain(socket, session) && (ready & (Ready.HangUp | Ready.ReadHangUp)) === 0;
-      if (session !== null) sessions.set(serve, session);
+      let connection: TcpSocket | null = null;
+      const session = this.begin(() => {
+        connection?.abort();
+        connection?.onReady?.();
+      });
+      const serve: Serve = (socket, ready) => {
+        connection = socket;
+        return this.session === session && this.drain(socket, session) && (ready & (Ready.HangUp | Ready.ReadHangUp)) === 0;
+      };
+      sessions.set(serve, session);
       return serve;
     };
     return new TcpService(this.core, port, indices, begin, (serve) => {
@@ -111,17 +118,19 @@ export class Fpm implements Running {
     return true;
   }
 
-  /** Null while there is another. */
-  private begin(): FpmSession | null {
-    if (this.session !== null) {
-      this.core.hyper.log('warn', 'fpm: a second connection was refused');
-      return null;
-    }
-    this.forget();
+  private begin(hangUp: () => void): FpmSession {
     const { ports = {}, vrf = 0, routesMax = 2_000_000 } = this.spec;
     const byNumber = new Map(Object.entries(ports).map(([number, name]) => [Number(number), name]));
-    this.session = new FpmSession(this.core, { ports: byNumber, vrf, routesMax }, this.stats);
-    return this.session;
+    const session = new FpmSession(this.core, { ports: byNumber, vrf, routesMax, session: ++this.sessions }, this.stats);
+    const before = this.session === null ? null : this.hangUp;
+    this.session = session;
+    this.hangUp = hangUp;
+    if (before !== null) {
+      this.core.hyper.log('warn', 'fpm: a new connection takes over');
+      before();
+    }
+    this.after(() => session.sweep());
+    return session;
   }
 
   private input(session: FpmSession, octets: Uint8Array): boolean {
@@ -134,11 +143,17 @@ export class Fpm implements Running {
   private end(session: FpmSession): void {
     if (this.session !== session) return;
     this.session = null;
-    this.grace = setTimeout(() => this.forget(), 1_000 * (this.spec.grace ?? 30));
+    this.after(() => this.forget());
+  }
+
+  /** When the grace is over that begins now; what was to happen then before does not. */
+  private after(what: () => void): void {
+    if (this.grace !== null) clearTimeout(this.grace);
+    this.grace = setTimeout(what, 1_000 * (this.spec.grace ?? 30));
     this.grace.unref();
   }
 
-  /** The engine's routes of the connection before, and those nobody took over. */
+  /** Nobody came back: all the engine's routes go. */
   private forget(): void {
     if (this.grace !== null) clearTimeout(this.grace);
     this.grace = null;

@@ -1,7 +1,7 @@
 import { type Address, formatPrefix, type Prefix, samePrefix } from '../../base/address.js';
 import { NetError } from '../../base/errors.js';
 import { NEVER } from '../../base/time.js';
-import type { Interface, InterfaceAddress } from '../interface.js';
+import type { Interface, InterfaceAddress, Station } from '../interface.js';
 import type { Arp } from '../link/arp.js';
 import type { IpLayer } from './ip.js';
 import { MAIN_TABLE } from './route.js';
@@ -16,6 +16,9 @@ export interface Claims {
 export interface AddressTraits {
   readonly onLink?: boolean;
   readonly temporary?: boolean;
+  /** Of a virtual router. */
+  readonly station?: Station;
+  readonly silent?: boolean;
 }
 
 /** The addresses of all interfaces: adding one makes it ours, its prefix on-link, and known to neighbours. */
@@ -24,6 +27,8 @@ export class Addresses {
   private readonly arp: Arp;
   /** ND's side; null without IPv6. */
   nd: Claims | null = null;
+  /** An interface got or lost an address. */
+  changedOn: ((iface: Interface) => void) | null = null;
 
   constructor(ip: IpLayer, arp: Arp) {
     this.ip = ip;
@@ -35,17 +40,21 @@ export class Addresses {
     const { address, length } = prefix;
     const text = formatPrefix(address, length);
     if (address.isMulticast || address.isUnspecified || address.isLimitedBroadcast) throw new NetError('EINVAL', 'addr add', text);
+    if (iface.bare) throw new NetError('EINVAL', 'addr add', text, undefined, `${iface.name} is a mirror, which shows the addresses of its port`);
     if (iface.addresses.some((a) => a.address.equals(address))) throw new NetError('EEXIST', 'addr add', text);
     const resolves = iface.medium === 'ethernet';
     const entry: InterfaceAddress = {
       address: address.clone(),
       length,
       iface,
-      state: tentative && resolves ? 'tentative' : 'preferred',
+      // Nothing of our own begins from a virtual router's address: it may be another's the next moment.
+      state: tentative && resolves ? 'tentative' : origin === 'vrrp' ? 'deprecated' : 'preferred',
       origin,
       broadcast: address.isV4 && length < 31 && iface.medium !== 'loopback' ? broadcastOf(address, length) : 0,
       onLink: traits.onLink ?? true,
       temporary: traits.temporary ?? false,
+      station: traits.station ?? null,
+      silent: traits.silent ?? false,
       preferredUntil: NEVER,
       validUntil: NEVER,
     };
@@ -54,6 +63,7 @@ export class Addresses {
     if (entry.onLink && iface.medium !== 'loopback') this.connect(entry);
     if (resolves) (address.isV4 ? this.arp : this.nd)?.claim(entry);
     this.ip.routes.invalidate();
+    this.changedOn?.(iface);
     return entry;
   }
 
@@ -66,7 +76,16 @@ export class Addresses {
     (address.isV4 ? this.arp : this.nd)?.abandon(entry);
     if (entry.onLink && iface.medium !== 'loopback') this.disconnect(entry);
     this.ip.routes.invalidate();
+    this.changedOn?.(iface);
     return true;
+  }
+
+  /** An address of ours answers from a virtual router's station from now on, or from the interface's own again. IPv4 neighbours are told. */
+  moveTo(entry: InterfaceAddress, station: Station | null): void {
+    entry.station = station;
+    if (!entry.address.isV4) return;
+    this.arp.abandon(entry);
+    this.arp.claim(entry);
   }
 
   /** An address became preferred or deprecated: paths choose their source anew. */

@@ -146,7 +146,7 @@ export class IpLayer implements Ip {
   }
 
   private firstRunning(vrf: number): number {
-    for (const iface of this.interfaces) if (iface !== this.loopback && iface.running && iface.vrf === vrf) return iface.index;
+    for (const iface of this.interfaces) if (iface !== this.loopback && iface.running && iface.vrf === vrf && !iface.bare) return iface.index;
     return this.loopback.index;
   }
 

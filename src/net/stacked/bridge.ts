@@ -3,15 +3,13 @@ import { Drop } from '../../base/drops.js';
 import { Checksum, Gso, type Packet, share } from '../../base/packet.js';
 import { Offload } from '../../hyper/hypercalls.js';
 import * as ethernet from '../../wire/ethernet.js';
-import * as ipv4 from '../../wire/ipv4.js';
-import * as ipv6 from '../../wire/ipv6.js';
 import { finishChecksum } from '../../wire/segment.js';
-import * as vlan from '../../wire/vlan.js';
 import type { Context } from '../context.js';
 import type { Interface } from '../interface.js';
 import type { FrameTap } from '../link/link.js';
 import { MacTable } from './mac-table.js';
 import { StackedDevice } from './stacked-device.js';
+import { sendWhole } from './whole-frame.js';
 
 /** Ports of one bridge; more are refused. */
 export const PORTS_MAX = 64;
@@ -115,12 +113,7 @@ export class BridgeDevice extends StackedDevice implements FrameTap {
   private send(packet: Packet, port: Interface): void {
     const { observer } = this.ctx;
     if (observer.verdict !== null) observer.verdict(packet, 'bridge', `port ${port.name}`);
-    packet.outIndex = port.index;
-    locate(packet);
-    if (packet.gsoType === Gso.None && packet.length > port.mtu + ethernet.HEADER_LEN + vlan.TAG_LEN) {
-      port.txDropped++;
-      this.ctx.drop(packet, Drop.DeviceOversize);
-    } else port.transmit(packet);
+    sendWhole(this.ctx, packet, port);
   }
 
   standsOn(lower: Interface): boolean {
@@ -152,17 +145,4 @@ export class BridgeDevice extends StackedDevice implements FrameTap {
 /** 01-80-C2-00-00-00 to -0F: of this link alone (IEEE 802.1Q §8.6.3). */
 function isReserved(view: DataView, at: number): boolean {
   return ethernet.destinationHigh(view, at) === 0x0180 && (ethernet.destinationLow(view, at) & ~15) === (0xc2000000 | 0);
-}
-
-/** Finds the headers of a big frame that nobody here has looked into, for a port that wants it cut. */
-function locate(packet: Packet): void {
-  packet.link = packet.head;
-  if (packet.gsoType === Gso.None || packet.network >= 0) return;
-  const { view, head } = packet;
-  let at = head + ethernet.HEADER_LEN;
-  if (ethernet.type(view, head) === ethernet.EtherType.Vlan) at += vlan.TAG_LEN;
-  if (packet.tail - at < ipv6.HEADER_LEN) return; // it makes no segments then
-  packet.network = at;
-  const header = ipv4.version(view, at) === 4 ? ipv4.headerLength(view, at) : ipv6.HEADER_LEN;
-  packet.transport = packet.checksum === Checksum.Partial ? packet.csumStart : at + header;
 }
