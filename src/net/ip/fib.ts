@@ -63,9 +63,9 @@ export class Fib {
     return 0;
   }
 
-  /** The value of the longest matching prefix shorter than `below`, or 0: for routes whose interface is down. */
-  shorter(w0: number, w1: number, w2: number, w3: number, below: number): { value: number; length: number } {
-    for (let length = below - 1; length >= 0; length--) {
+  /** The value of the longest matching prefix shorter than `below` and not than `least`, or 0: for routes whose interface is down. */
+  shorter(w0: number, w1: number, w2: number, w3: number, below: number, least = 0): { value: number; length: number } {
+    for (let length = below - 1; length >= least; length--) {
       const value = this.prefixes.get(mask(w0, length), mask(w1, length - 32), mask(w2, length - 64), mask(w3, length - 96), length);
       if (value !== 0) return { value, length };
     }
@@ -100,10 +100,9 @@ export class Fib {
 
   /** See Covering: shorter prefixes that end in the same level of the trie. */
   private covering(w0: number, w1: number, w2: number, w3: number, length: number, offset: number): number {
-    const { value, length: found } = this.shorter(w0, w1, w2, w3, length);
+    const { value, length: found } = this.shorter(w0, w1, w2, w3, length, offset === 0 ? 0 : offset + 1);
     if (value === 0) return 0;
-    if (offset === 0) return ((found + 1) << 24) | value;
-    return found > offset ? ((found - offset) << 24) | value : 0;
+    return ((offset === 0 ? found + 1 : found - offset) << 24) | value;
   }
 }
 

@@ -1,35 +1,47 @@
 // hot: bench/micro/fib
 import { assert } from '../../base/assert.js';
 
-/** Octets of a table are integers: value in the low 24 bits, how much of the prefix lies in this level above. */
+/** Entries: value in the low 24 bits, how much of the prefix lies in this level above; negative: the complement of a node's place. */
 const VALUE = 0xffffff;
-/** Words of a node: children's bitmap (2), bitmap of value runs (2), first child, first value, and for roots the top entry above. */
-const NODE = 7;
-const STRIDE = 6;
+const STRIDE = 8;
+const SLOTS = 1 << STRIDE;
+/** Of the array that compacting makes, to what it holds. */
+const SLACK = 1.25;
+/** Places of a node's parts, in words. */
+const RANKS = 8;
+const ABOVE = 10;
+const ENTRIES = 11;
+/** Nodes take multiples of half a cache line. */
+const UNIT = 8;
+/** Words that one change takes at most: a node made and one moved in each of 15 levels. */
+const CHANGE_MAX = 15 * (2 * UNIT + ENTRIES + SLOTS + UNIT);
 
 /**
- * Longest prefix match in typed arrays: a table over the first bits, then nodes of 64 slots (6 bits) whose children and
- * runs of equal values are compressed by popcount, as poptrie does (Asai, Ohara, SIGCOMM 2015). Unlike poptrie's, a node
- * holds only the prefixes that end in it, and the lookup remembers the last one seen: so a change of a route touches
- * one node, however many longer ones lie below.
+ * Longest prefix match in typed arrays: a table over the first bits, then nodes of 256 slots (8 bits) whose runs of equal entries are
+ * compressed by a bitmap and popcount, as poptrie does (Asai, Ohara, SIGCOMM 2015). A level costs a lookup one or two cache lines, side by
+ * side: bitmap, ranks and entries of a node lie together. Unlike poptrie's, a node holds only the prefixes that end in it, and the lookup
+ * remembers the last one seen: so a change of a route touches one node, however many longer ones lie below.
  *
  * ```
  *   top[first 16 or 24 bits] ─ value            (nothing longer below)
- *                            └ ~root ─ node ─ child ─ … 6 bits each
+ *                            └ ~node ─ entry ─ ~node ─ … 8 bits each
+ *
+ *   node  | 0 … 7: bit set where a run begins | 8, 9: runs before each of those words, an octet each | 10: entry above | 11 …: an entry for each run |
  * ```
+ * The entry above is the one the slot had before a node was hung there: of the prefix that ends in the level above.
  */
 export class PrefixTrie {
   private readonly topBits: number;
-  /** Values, or the complement of an index into `roots`' nodes. */
   private readonly top: Int32Array;
-  private nodes: Int32Array = new Int32Array(NODE * 64);
-  private values: Int32Array = new Int32Array(256);
-  private nodesUsed = 1;
-  private valuesUsed = 1;
-  /** Free blocks by size, as stacks of their places. */
-  private readonly freeNodes: number[][] = Array.from({ length: 65 }, () => []);
-  private readonly freeValues: number[][] = Array.from({ length: 65 }, () => []);
-  private readonly slots = new Int32Array(64);
+  private data = new Int32Array(2 * CHANGE_MAX);
+  private used = UNIT;
+  /** Free nodes by their length in units, as stacks of their places. */
+  private free: number[][] = [];
+  private readonly slots = new Int32Array(SLOTS);
+  /** Places of the pointers along a prefix, from the top down: negative for the complement of a place in `top`. */
+  private readonly path = new Int32Array(16);
+  /** The slots it goes by. */
+  private readonly steps = new Uint8Array(16);
 
   /** `topBits` 16 (256 KB) or 24 (64 MB). */
   constructor(topBits: 16 | 24) {
@@ -39,25 +51,19 @@ export class PrefixTrie {
 
   /** The value of the longest prefix of an address, 0 when none matches. IPv4 addresses are given in w0. */
   lookup(w0: number, w1: number, w2: number, w3: number): number {
-    const entry = this.top[w0 >>> (32 - this.topBits)] as number;
+    let entry = this.top[w0 >>> (32 - this.topBits)] as number;
     if (entry >= 0) return entry & VALUE;
-    let node = ~entry * NODE;
-    let best = (this.nodes[node + 6] as number) & VALUE;
-    const { nodes, values } = this;
+    const { data } = this;
+    let best = 0;
     for (let offset = this.topBits; ; offset += STRIDE) {
-      const slot = sixBits(w0, w1, w2, w3, offset);
-      const low = slot < 32;
-      const bit = 1 << (slot & 31);
-      const upTo = bit | (bit - 1);
-      const runs = low
-        ? popcount((nodes[node + 2] as number) & upTo)
-        : popcount(nodes[node + 2] as number) + popcount((nodes[node + 3] as number) & upTo);
-      const value = (values[(nodes[node + 5] as number) + runs - 1] as number) & VALUE;
-      if (value !== 0) best = value;
-      const children = nodes[node + (low ? 0 : 1)] as number;
-      if ((children & bit) === 0) return best;
-      const before = popcount(children & (bit - 1)) + (low ? 0 : popcount(nodes[node] as number));
-      node = ((nodes[node + 4] as number) + before) * NODE;
+      const node = ~entry;
+      const above = (data[node + ABOVE] as number) & VALUE;
+      if (above !== 0) best = above;
+      const word = offset < 32 ? w0 : offset < 64 ? w1 : offset < 96 ? w2 : w3;
+      entry = data[place(data, node, (word >>> (24 - (offset & 24))) & 255)] as number;
+      if (entry < 0) continue;
+      const value = entry & VALUE;
+      return value === 0 ? best : value;
     }
   }
 
@@ -68,194 +74,247 @@ export class PrefixTrie {
       this.setTop(w0, length, value, covering);
       return;
     }
-    const topAt = w0 >>> (32 - this.topBits);
-    let node = this.root(topAt);
+    if (this.data.length - this.used < CHANGE_MAX) this.compact();
+    const { path } = this;
+    let level = 0;
     let offset = this.topBits;
+    path[0] = ~(w0 >>> (32 - this.topBits));
+    if (this.at(path[0]) >= 0) this.hang(path[0]);
     for (; length > offset + STRIDE; offset += STRIDE) {
-      node = this.descend(node, sixBits(w0, w1, w2, w3, offset));
-      // The blocks may have moved; only this node's index counts from here on.
+      this.steps[level] = octet(w0, w1, w2, w3, offset);
+      path[level + 1] = this.descend(path[level] as number, this.steps[level] as number);
+      level++;
     }
-    this.setSlots(node, sixBits(w0, w1, w2, w3, offset), length - offset, value, covering(offset));
-    if (value === 0) this.prune(w0, w1, w2, w3, topAt);
+    this.setSlots(path[level] as number, octet(w0, w1, w2, w3, offset), length - offset, value, value === 0 ? covering(offset) : 0);
+    if (value === 0) this.prune(level);
   }
 
   /** Octets of all arrays. */
   get octets(): number {
-    return this.top.byteLength + this.nodes.byteLength + this.values.byteLength;
+    return this.top.byteLength + this.data.byteLength;
+  }
+
+  /** What stands at a place. */
+  private at(place: number): number {
+    return (place < 0 ? this.top[~place] : this.data[place]) as number;
+  }
+
+  private put(place: number, entry: number): void {
+    if (place < 0) this.top[~place] = entry;
+    else this.data[place] = entry;
   }
 
   private setTop(w0: number, length: number, value: number, covering: Covering): void {
     const shift = this.topBits - length;
     const first = (w0 >>> (32 - this.topBits)) & ~((1 << shift) - 1);
-    const tag = (length + 1) << 24;
-    const below = value === 0 ? covering(0) : 0;
-    for (let i = first, end = first + 2 ** shift; i < end; i++) {
-      const entry = this.top[i] as number;
-      const present = entry < 0 ? (this.nodes[~entry * NODE + 6] as number) : entry;
-      const depth = present >>> 24;
-      if (value !== 0 ? depth > length + 1 : depth !== length + 1) continue;
-      const now = value !== 0 ? tag | value : below;
-      if (entry < 0) this.nodes[~entry * NODE + 6] = now;
-      else this.top[i] = now;
-    }
+    const below = value === 0 ? covering(0) : ((length + 1) << 24) | value;
+    for (let i = first, end = first + 2 ** shift; i < end; i++) this.cover(~i, length + 1, below, value === 0);
   }
 
-  /** The node below a top entry, made if there is none. */
-  private root(topAt: number): number {
-    const entry = this.top[topAt] as number;
-    if (entry < 0) return ~entry;
-    const node = this.takeNodes(1);
-    this.emptyNode(node);
-    this.nodes[node * NODE + 6] = entry;
-    this.top[topAt] = ~node;
-    return node;
+  /** Gives a place, or the node that hangs there, the entry of a prefix of this depth, unless a longer one has it; `removed`: if this one has it. */
+  private cover(place: number, depth: number, entry: number, removed: boolean): void {
+    const there = this.at(place);
+    const where = there < 0 ? ~there + ABOVE : place;
+    const has = this.at(where) >>> 24;
+    if (removed ? has === depth : has <= depth) this.put(where, entry);
   }
 
-  /** The child of `node` at `slot`, made if there is none. */
-  private descend(node: number, slot: number): number {
-    const at = node * NODE;
-    const word = slot >>> 5;
-    const bit = 1 << (slot & 31);
-    const bits = this.nodes[at + word] as number;
-    const before = popcount(bits & (bit - 1)) + (word === 0 ? 0 : popcount(this.nodes[at] as number));
-    const count = popcount(this.nodes[at] as number) + popcount(this.nodes[at + 1] as number);
-    const base = this.nodes[at + 4] as number;
-    if (bits & bit) return base + before;
-    const moved = this.takeNodes(count + 1);
-    const { nodes } = this;
-    nodes.copyWithin(moved * NODE, base * NODE, (base + before) * NODE);
-    nodes.copyWithin((moved + before + 1) * NODE, (base + before) * NODE, (base + count) * NODE);
-    if (count > 0) (this.freeNodes[count] as number[]).push(base);
-    nodes[at + word] = bits | bit;
-    nodes[at + 4] = moved;
-    this.emptyNode(moved + before);
-    return moved + before;
+  /** Hangs an empty node at a place; the entry there is above it from now on. */
+  private hang(place: number): void {
+    const node = this.take(units(1));
+    const { data } = this;
+    data[node] = 1; // one run, of no value
+    data[node + RANKS] = 0x01010100;
+    data[node + RANKS + 1] = 0x01010101;
+    data[node + ABOVE] = this.at(place);
+    data[node + ENTRIES] = 0;
+    this.put(place, ~node);
   }
 
-  private emptyNode(node: number): void {
-    const at = node * NODE;
-    this.nodes.fill(0, at, at + NODE);
-    this.nodes[at + 2] = 1; // one run, of no value
-    this.nodes[at + 5] = this.takeValues(1);
-    this.values[this.nodes[at + 5] as number] = 0;
+  /** The place of the pointer to the node below `slot` of the node at a place, made if there is none. */
+  private descend(from: number, slot: number): number {
+    const there = place(this.data, ~this.at(from), slot);
+    if ((this.data[there] as number) < 0) return there;
+    const own = this.split(from, slot, slot + 1);
+    this.hang(own);
+    return own;
   }
 
-  /** Writes a prefix that ends `depth` bits into this node to its slots. */
-  private setSlots(node: number, slot: number, depth: number, value: number, below: number): void {
-    const at = node * NODE;
-    this.unpack(at);
+  /** Writes a prefix that ends `depth` bits into the node at a place to its slots. */
+  private setSlots(from: number, slot: number, depth: number, value: number, below: number): void {
+    const node = ~this.at(from);
     const count = 1 << (STRIDE - depth);
     const first = slot & ~(count - 1);
-    const tag = depth << 24;
-    for (let i = first; i < first + count; i++) {
-      const has = (this.slots[i] as number) >>> 24;
-      if (value !== 0 ? has <= depth : has === depth) this.slots[i] = value !== 0 ? tag | value : below;
-    }
-    this.pack(at);
-  }
-
-  private unpack(at: number): void {
-    let value = (this.nodes[at + 5] as number) - 1;
-    for (let i = 0; i < 64; i++) {
-      if ((this.nodes[at + 2 + (i >>> 5)] as number) & (1 << (i & 31))) value++;
-      this.slots[i] = this.values[value] as number;
-    }
-  }
-
-  private pack(at: number): void {
-    const old = popcount(this.nodes[at + 2] as number) + popcount(this.nodes[at + 3] as number);
-    let low = 0;
-    let high = 0;
-    let runs = 0;
+    const entry = value === 0 ? below : (depth << 24) | value;
     const { slots } = this;
-    for (let i = 0; i < 64; i++) {
-      if (i > 0 && slots[i] === slots[i - 1]) continue;
-      if (i < 32) low |= 1 << i;
-      else high |= 1 << (i & 31);
-      slots[runs++] = slots[i] as number; // runs <= i: nothing unread is written
+    const at = place(this.data, node, first);
+    const has = this.data[at] as number;
+    if (has >= 0 && place(this.data, node, first + count - 1) === at) {
+      if (value !== 0 ? has >>> 24 <= depth : has >>> 24 === depth) this.data[this.split(from, first, first + count)] = entry;
+      if (value !== 0) return;
+      this.join(from, first + count);
+      this.join(from, first);
+      return;
     }
-    let base = this.nodes[at + 5] as number;
-    if (runs !== old) {
-      (this.freeValues[old] as number[]).push(base);
-      base = this.takeValues(runs);
+    this.unpack(node);
+    for (let i = first; i < first + count; i++) {
+      const has = slots[i] as number;
+      if (has < 0) this.cover(place(this.data, node, i), depth, entry, value === 0);
+      else if (value === 0 ? has >>> 24 === depth : has >>> 24 <= depth) slots[i] = entry;
     }
-    for (let i = 0; i < runs; i++) this.values[base + i] = slots[i] as number;
-    this.nodes[at + 2] = low;
-    this.nodes[at + 3] = high;
-    this.nodes[at + 5] = base;
+    this.pack(from);
   }
 
-  /** Takes away the nodes along an address that hold nothing any more, from the deepest up. */
-  private prune(w0: number, w1: number, w2: number, w3: number, topAt: number): void {
-    for (;;) {
-      let parent = -1;
-      let slot = 0;
-      let node = ~(this.top[topAt] as number);
-      for (let offset = this.topBits; ; offset += STRIDE) {
-        const at = node * NODE;
-        const s = sixBits(w0, w1, w2, w3, offset);
-        const bits = this.nodes[at + (s >>> 5)] as number;
-        const bit = 1 << (s & 31);
-        if ((bits & bit) === 0) break;
-        parent = node;
-        slot = s;
-        node = (this.nodes[at + 4] as number) + popcount(bits & (bit - 1)) + (s < 32 ? 0 : popcount(this.nodes[at] as number));
+  /** Makes slots [first, end) of one run a run of their own; the place of its entry. Equal runs may lie side by side until something is removed. */
+  private split(from: number, first: number, end: number): number {
+    let node = ~this.at(from);
+    let at = place(this.data, node, first);
+    const left = begins(this.data, node, first) ? 0 : 1;
+    const right = end === SLOTS || begins(this.data, node, end) ? 0 : 1;
+    const added = left + right;
+    if (added === 0) return at;
+    const runs = count(this.data, node);
+    at -= node;
+    node = this.fit(from, runs, runs + added);
+    at += node;
+    const { data } = this;
+    const entry = data[at] as number;
+    for (let i = node + ENTRIES + runs - 1; i > at; i--) data[i + added] = data[i] as number;
+    for (let i = 1; i <= added; i++) data[at + i] = entry;
+    if (left === 1) this.begin(node, first);
+    if (right === 1) this.begin(node, end);
+    return at + left;
+  }
+
+  /** The runs that meet at a slot become one when their entries are equal. */
+  private join(from: number, slot: number): void {
+    const { data } = this;
+    const node = ~this.at(from);
+    if (slot === 0 || slot === SLOTS || !begins(data, node, slot)) return;
+    const at = place(data, node, slot);
+    if (data[at] !== data[at - 1]) return;
+    const runs = count(data, node);
+    for (let i = at; i < node + ENTRIES + runs - 1; i++) data[i] = data[i + 1] as number;
+    data[node + (slot >>> 5)] = (data[node + (slot >>> 5)] as number) & ~(1 << (slot & 31));
+    this.rank(node, slot, -1);
+    this.fit(from, runs, runs - 1);
+  }
+
+  /** A run begins at a slot from now on. */
+  private begin(node: number, slot: number): void {
+    this.data[node + (slot >>> 5)] = (this.data[node + (slot >>> 5)] as number) | (1 << (slot & 31));
+    this.rank(node, slot, 1);
+  }
+
+  /** One run more or less before the words behind that of `slot`. */
+  private rank(node: number, slot: number, by: 1 | -1): void {
+    const { data } = this;
+    for (let w = (slot >>> 5) + 1; w < 8; w++) data[node + RANKS + (w >>> 2)] = (data[node + RANKS + (w >>> 2)] as number) + (by << ((w & 3) << 3));
+  }
+
+  /** Moves the node at a place where `runs` runs fit, of its `had`, unless they fit where it is. The node. */
+  private fit(from: number, had: number, runs: number): number {
+    const node = ~this.at(from);
+    if (units(had) === units(runs)) return node;
+    const moved = this.take(units(runs));
+    const { data } = this;
+    for (let i = 0, end = ENTRIES + Math.min(had, runs); i < end; i++) data[moved + i] = data[node + i] as number;
+    this.give(node, units(had));
+    this.put(from, ~moved);
+    return moved;
+  }
+
+  private unpack(node: number): void {
+    const { data, slots } = this;
+    let run = node + ENTRIES - 1;
+    for (let w = 0; w < 8; w++) {
+      const bits = data[node + w] as number;
+      for (let i = 0; i < 32; i++) {
+        run += (bits >>> i) & 1;
+        slots[32 * w + i] = data[run] as number;
       }
-      if (!this.isEmpty(node)) return;
-      (this.freeValues[1] as number[]).push(this.nodes[node * NODE + 5] as number);
-      if (parent < 0) {
-        this.top[topAt] = this.nodes[node * NODE + 6] as number;
-        (this.freeNodes[1] as number[]).push(node);
-        return;
-      }
-      this.unlink(parent, slot);
     }
   }
 
-  private isEmpty(node: number): boolean {
-    const at = node * NODE;
-    return (
-      this.nodes[at] === 0 &&
-      this.nodes[at + 1] === 0 &&
-      this.nodes[at + 2] === 1 &&
-      this.nodes[at + 3] === 0 &&
-      this.values[this.nodes[at + 5] as number] === 0
-    );
+  /** Puts the slots into the node at a place, which moves when it needs more units, or fewer. */
+  private pack(from: number): void {
+    const { slots } = this;
+    let runs = 1;
+    for (let i = 1; i < SLOTS; i++) if (slots[i] !== slots[i - 1]) runs++;
+    const { data } = this;
+    const node = this.fit(from, count(data, ~this.at(from)), runs);
+    let run = node + ENTRIES - 1;
+    let ranks = 0;
+    for (let w = 0; w < 8; w++) {
+      if ((w & 3) === 0) ranks = 0;
+      ranks |= (run - node - ENTRIES + 1) << ((w & 3) << 3);
+      let bits = 0;
+      for (let i = 32 * w; i < 32 * w + 32; i++) {
+        if (i > 0 && slots[i] === slots[i - 1]) continue;
+        bits |= 1 << (i & 31);
+        data[++run] = slots[i] as number;
+      }
+      data[node + w] = bits;
+      if ((w & 3) === 3) data[node + RANKS + (w >>> 2)] = ranks;
+    }
   }
 
-  private unlink(parent: number, slot: number): void {
-    const at = parent * NODE;
-    const word = slot >>> 5;
-    const bit = 1 << (slot & 31);
-    const bits = this.nodes[at + word] as number;
-    const before = popcount(bits & (bit - 1)) + (word === 0 ? 0 : popcount(this.nodes[at] as number));
-    const count = popcount(this.nodes[at] as number) + popcount(this.nodes[at + 1] as number);
-    const base = this.nodes[at + 4] as number;
-    const moved = count > 1 ? this.takeNodes(count - 1) : 0;
-    const { nodes } = this;
-    nodes.copyWithin(moved * NODE, base * NODE, (base + before) * NODE);
-    nodes.copyWithin((moved + before) * NODE, (base + before + 1) * NODE, (base + count) * NODE);
-    (this.freeNodes[count] as number[]).push(base);
-    nodes[at + word] = bits & ~bit;
-    nodes[at + 4] = moved;
+  /** Takes away the nodes along `path` that hold nothing any more, from `level` up. */
+  private prune(level: number): void {
+    for (let l = level; l >= 0; l--) {
+      const from = this.path[l] as number;
+      const node = ~this.at(from);
+      if (count(this.data, node) !== 1 || this.data[node + ENTRIES] !== 0) return;
+      this.put(from, this.data[node + ABOVE] as number);
+      this.give(node, units(1));
+      if (l === 0) return;
+      const above = this.path[l - 1] as number;
+      const slot = this.steps[l - 1] as number;
+      this.join(above, slot + 1);
+      this.join(above, slot);
+    }
   }
 
-  private takeNodes(count: number): number {
-    const free = (this.freeNodes[count] as number[]).pop();
-    if (free !== undefined) return free;
-    const at = this.nodesUsed;
-    this.nodesUsed += count;
-    if (this.nodesUsed * NODE > this.nodes.length) this.nodes = grown(this.nodes, this.nodesUsed * NODE);
+  /** A node of so many units; `compact` has seen to the room. Its bitmap and ranks are clear. */
+  private take(size: number): number {
+    const free = this.free[size]?.pop();
+    if (free !== undefined) {
+      this.data.fill(0, free, free + ENTRIES);
+      return free;
+    }
+    const at = this.used;
+    this.used += size * UNIT;
     return at;
   }
 
-  private takeValues(count: number): number {
-    const free = (this.freeValues[count] as number[]).pop();
-    if (free !== undefined) return free;
-    const at = this.valuesUsed;
-    this.valuesUsed += count;
-    if (this.valuesUsed > this.values.length) this.values = grown(this.values, this.valuesUsed);
-    return at;
+  /** Copies the nodes into a bigger array, those below one another side by side, and leaves behind what growing nodes have left free. */
+  private compact(): void {
+    const { data: old, top } = this;
+    let live = 0;
+    for (let size = 0; size < this.free.length; size++) live -= (this.free[size]?.length ?? 0) * size * UNIT;
+    live += this.used;
+    this.data = new Int32Array(Math.ceil(live * SLACK) + 2 * CHANGE_MAX);
+    this.used = UNIT;
+    this.free = [];
+    for (let i = 0; i < top.length; i++) if ((top[i] as number) < 0) top[i] = ~this.copy(old, ~(top[i] as number));
+  }
+
+  private copy(old: Int32Array, node: number): number {
+    const runs = count(old, node);
+    const to = this.take(units(runs));
+    const { data } = this;
+    for (let i = 0; i < ENTRIES + runs; i++) data[to + i] = old[node + i] as number;
+    for (let i = to + ENTRIES, end = i + runs; i < end; i++) if ((data[i] as number) < 0) data[i] = ~this.copy(old, ~(data[i] as number));
+    return to;
+  }
+
+  private give(node: number, size: number): void {
+    let stack = this.free[size];
+    if (stack === undefined) {
+      stack = [];
+      this.free[size] = stack;
+    }
+    stack.push(node);
   }
 }
 
@@ -265,20 +324,26 @@ export class PrefixTrie {
  */
 export type Covering = (offset: number) => number;
 
-function grown(array: Int32Array, need: number): Int32Array {
-  const bigger = new Int32Array(Math.max(need, Math.ceil(array.length * 1.5)));
-  bigger.set(array);
-  return bigger;
+/** Where the entry of a slot stands. */
+function place(data: Int32Array, node: number, slot: number): number {
+  const word = slot >>> 5;
+  const rank = ((data[node + RANKS + (word >>> 2)] as number) >>> ((word & 3) << 3)) & 255;
+  return node + ENTRIES - 1 + rank + popcount((data[node + word] as number) & ((2 << (slot & 31)) - 1));
 }
 
-/** Six bits from bit `offset` on, counted from the most significant; past the end they are zero. */
-function sixBits(w0: number, w1: number, w2: number, w3: number, offset: number): number {
-  const word = offset >>> 5;
-  const shift = offset & 31;
-  const a = word === 0 ? w0 : word === 1 ? w1 : word === 2 ? w2 : w3;
-  if (shift <= 26) return (a >>> (26 - shift)) & 63;
-  const b = word === 0 ? w1 : word === 1 ? w2 : word === 2 ? w3 : 0;
-  return ((a << (shift - 26)) | (b >>> (58 - shift))) & 63;
+/** Does a run begin at a slot? */
+const begins = (data: Int32Array, node: number, slot: number): boolean => ((data[node + (slot >>> 5)] as number) & (1 << (slot & 31))) !== 0;
+
+/** Runs of a node. */
+const count = (data: Int32Array, node: number): number => place(data, node, SLOTS - 1) - node - ENTRIES + 1;
+
+/** Units of a node with so many runs. */
+const units = (runs: number): number => Math.ceil((ENTRIES + runs) / UNIT);
+
+/** The eight bits from bit `offset` on, counted from the most significant. */
+function octet(w0: number, w1: number, w2: number, w3: number, offset: number): number {
+  const word = offset < 32 ? w0 : offset < 64 ? w1 : offset < 96 ? w2 : w3;
+  return (word >>> (24 - (offset & 24))) & 255;
 }
 
 function popcount(x: number): number {
