@@ -14,6 +14,8 @@ export interface Crypto {
   /** A keyed hash; null when the host lacks it. The key is copied. */
   mac(algorithm: MacAlgorithm, key: Uint8Array): MacContext | null;
   hash(algorithm: HashAlgorithm, data: Uint8Array): Uint8Array;
+  /** Does `request` know this key exchange? */
+  exchanges(algorithm: string): boolean;
   /** Starts slow work; `done` is called from a later turn with the result or an error's text. */
   request(work: CryptoRequest, done: (result: Uint8Array | null, error?: string) => void): void;
 }
@@ -87,7 +89,7 @@ export interface MacContext {
 
 export interface CryptoRequest {
   /** 'validate': does a certificate lead to an anchor, now, and name an identity? */
-  readonly operation: 'generate' | 'derive' | 'sign' | 'verify' | 'validate';
+  readonly operation: 'generate' | 'respond' | 'derive' | 'sign' | 'verify' | 'validate';
   readonly algorithm: string;
   readonly parameters: Readonly<Record<string, Uint8Array | string>>;
 }

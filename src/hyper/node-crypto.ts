@@ -15,14 +15,16 @@ import {
 } from './crypto.js';
 import type { NativeCrypto } from './native.js';
 import { type NodeTransform, nodeTransform } from './node-transform.js';
-import { publicKeyWork } from './public-key.js';
+import { exchangeKnown } from './public-key.js';
+import { publicKeyThread } from './public-key-thread.js';
 
 /** What the addon brings; without it (null), or where it lacks OpenSSL or gives a wrong answer to a known question, node:crypto does its work. */
 export function nodeCrypto(native: (Partial<NativeCrypto> & PageRegistry) | null = null): Crypto {
   const rest = {
     mac: nodeMac,
     hash: (algorithm: HashAlgorithm, data: Uint8Array) => new Uint8Array(createHash(algorithm).update(data).digest()),
-    request: publicKeyWork,
+    request: publicKeyThread(),
+    exchanges: exchangeKnown,
   };
   if (native?.transform === undefined) return { ...rest, ...plain };
   const batched = new NativeBatches(native as NativeCrypto & PageRegistry);

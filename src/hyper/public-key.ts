@@ -1,14 +1,17 @@
 /**
- * Slow public-key work by node:crypto, one request per turn of the loop. Algorithms and parameters:
+ * Slow public-key work by node:crypto, in the caller's turn: public-key-thread.ts has it done elsewhere. Algorithms and parameters:
  *
- * - generate, derive: 'x25519', 'x448', 'ecp256', 'ecp384', 'ecp521', 'modp1024' … 'modp8192' (RFC 3526, 5903, 8031).
- *   generate gives the public value as IKE sends it, then the private key; `publicLength` says where one ends.
- *   derive takes `private` and `public` (the peer's) and gives the shared secret: of curves the x coordinate, of MODP groups padded to the group's length.
+ * - generate, respond, derive: 'x25519', 'x448', 'ecp256', 'ecp384', 'ecp521', 'modp1024' … 'modp8192' (RFC 3526, 5903, 8031), and where OpenSSL has
+ *   them 'ml-kem-512' … 'ml-kem-1024'. generate gives the public value as IKE sends it, then what derive needs; `publicLength` says where one ends.
+ *   respond takes `public` (the peer's) and gives our own value, of `answerLength`, then the shared secret.
+ *   derive takes `private` and `public` and gives the shared secret: of curves the x coordinate, of MODP groups padded to the group's length.
  * - sign: 'rsa-sha1', 'rsa-sha256' (…384, 512), 'rsa-pss-sha256' (…), 'ecdsa-sha256' (…), 'ed25519', 'ed448'; `key` (PKCS#8 as PEM or DER) and `data`.
  *   ECDSA signatures are DER (RFC 7427).
  * - validate: 'x509', see validate below.
  * - verify: the same with `key` (a certificate as PEM or DER, or SPKI), `data`, `signature`; gives one octet, 1 when it holds.
  */
+
+import * as nodeCrypto from 'node:crypto';
 import {
   constants,
   createDiffieHellman,
@@ -41,10 +44,33 @@ const MODP: Readonly<Record<string, { name: string; octets: number }>> = {
   modp6144: { name: 'modp17', octets: 768 },
   modp8192: { name: 'modp18', octets: 1_024 },
 };
-const MONTGOMERY: Readonly<Record<string, { crv: string; octets: number }>> = {
-  x25519: { crv: 'X25519', octets: 32 },
-  x448: { crv: 'X448', octets: 56 },
+/** With what stands before the key itself in PKCS#8 and SPKI, RFC 8410 §4, §7: a tenth of the time that JWK takes. */
+const MONTGOMERY: Readonly<Record<string, { octets: number; pkcs8: Buffer; spki: Buffer }>> = {
+  x25519: { octets: 32, pkcs8: Buffer.from('302e020100300506032b656e04220420', 'hex'), spki: Buffer.from('302a300506032b656e032100', 'hex') },
+  x448: { octets: 56, pkcs8: Buffer.from('3046020100300506032b656f043a0438', 'hex'), spki: Buffer.from('3042300506032b656f033900', 'hex') },
 };
+/** Octets of the encapsulation key and of what comes back: FIPS 203 §8, table 3. */
+const KEMS: Readonly<Record<string, { octets: number; answer: number }>> = {
+  'ml-kem-512': { octets: 800, answer: 768 },
+  'ml-kem-768': { octets: 1_184, answer: 1_088 },
+  'ml-kem-1024': { octets: 1_568, answer: 1_568 },
+};
+/** An SPKI of ML-KEM up to the key: two lengths of two octets each make it one size for all three. RFC 9935 §4. */
+const KEM_SPKI_HEAD = 22;
+
+/** A key pair of a curve, or of a KEM that Node's types do not know yet. */
+const pairOf = (algorithm: string): { publicKey: Buffer; privateKey: Buffer } =>
+  generateKeyPairSync(algorithm as 'ed448', {
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'der' },
+  });
+
+/** What Node has from 24 on. */
+interface Encapsulation {
+  encapsulate(key: KeyObject): { sharedKey: Uint8Array; ciphertext: Uint8Array };
+  decapsulate(key: KeyObject, ciphertext: Uint8Array): Uint8Array;
+}
+const kem = nodeCrypto as unknown as Partial<Encapsulation>;
 
 /** Certificates between the peer's and an anchor. */
 const CHAIN_MAX = 8;
@@ -82,15 +108,17 @@ const issued = (by: X509Certificate, certificate: X509Certificate): boolean =>
 
 /** Octets of a group's public value; 0 for none that we know. */
 export function publicLength(algorithm: string): number {
-  return (CURVES[algorithm] ?? MODP[algorithm] ?? MONTGOMERY[algorithm])?.octets ?? 0;
+  return (CURVES[algorithm] ?? MODP[algorithm] ?? MONTGOMERY[algorithm] ?? KEMS[algorithm])?.octets ?? 0;
 }
 
-/** Crypto.request of Node. Answers in a later turn, always. */
-export const publicKeyWork: Crypto['request'] = (work, done) => {
-  setImmediate(() => performNow(work, done));
-};
+/** Octets of what goes back: of a KEM another length. */
+export const answerLength = (algorithm: string): number => KEMS[algorithm]?.answer ?? publicLength(algorithm);
 
-/** The same in the caller's turn: for the simulator, whose time does not wait for the loop. */
+/** Does OpenSSL have the key exchange? */
+export const exchangeKnown = (algorithm: string): boolean =>
+  publicLength(algorithm) > 0 && (KEMS[algorithm] === undefined || kem.encapsulate !== undefined);
+
+/** Crypto.request in the caller's turn: for the simulator, whose time does not wait for the loop, and for the thread. */
 export const performNow: Crypto['request'] = (work, done) => {
   let result: Uint8Array;
   try {
@@ -106,6 +134,8 @@ function perform(work: CryptoRequest): Uint8Array {
   switch (work.operation) {
     case 'generate':
       return generate(work.algorithm);
+    case 'respond':
+      return respond(work.algorithm, octets(work, 'public'));
     case 'derive':
       return derive(work.algorithm, octets(work, 'private'), octets(work, 'public'));
     case 'validate':
@@ -138,14 +168,33 @@ function generate(algorithm: string): Uint8Array {
     return Buffer.concat([leftPad(group.generateKeys(), modp.octets), group.getPrivateKey()]);
   }
   const montgomery = MONTGOMERY[algorithm];
-  if (montgomery === undefined) throw new ConfigError(`no group '${algorithm}'`);
-  const pair = montgomery.crv === 'X25519' ? generateKeyPairSync('x25519') : generateKeyPairSync('x448');
-  const { x, d } = pair.privateKey.export({ format: 'jwk' });
-  return Buffer.concat([Buffer.from(x as string, 'base64url'), Buffer.from(d as string, 'base64url')]);
+  if (montgomery !== undefined) {
+    const pair = pairOf(algorithm);
+    return Buffer.concat([pair.publicKey.subarray(-montgomery.octets), pair.privateKey.subarray(-montgomery.octets)]);
+  }
+  if (!exchangeKnown(algorithm)) throw new ConfigError(`no group '${algorithm}'`);
+  const pair = pairOf(algorithm);
+  return Buffer.concat([pair.publicKey.subarray(KEM_SPKI_HEAD), pair.privateKey]);
+}
+
+/** Our value and the secret shared with the peer's: of a KEM both are made by encapsulation. */
+function respond(algorithm: string, peer: Uint8Array): Uint8Array {
+  if (KEMS[algorithm] === undefined) {
+    const pair = generate(algorithm);
+    const length = publicLength(algorithm);
+    const shared = derive(algorithm, pair.subarray(length), peer);
+    return Buffer.concat([pair.subarray(0, length), shared]);
+  }
+  if (!exchangeKnown(algorithm) || peer.length !== publicLength(algorithm)) throw new ConfigError(`no key of ${algorithm}`);
+  // What stands before the key tells the parameters: taken from a key of our own.
+  const head = pairOf(algorithm).publicKey.subarray(0, KEM_SPKI_HEAD);
+  const key = createPublicKey({ key: Buffer.concat([head, peer]), format: 'der', type: 'spki' });
+  const { sharedKey, ciphertext } = (kem as Encapsulation).encapsulate(key);
+  return Buffer.concat([ciphertext, sharedKey]);
 }
 
 function derive(algorithm: string, own: Uint8Array, peer: Uint8Array): Uint8Array {
-  if (peer.length !== publicLength(algorithm)) throw new ConfigError(`a public value of ${algorithm} has ${publicLength(algorithm)} octets`);
+  if (peer.length !== answerLength(algorithm)) throw new ConfigError(`a public value of ${algorithm} has ${answerLength(algorithm)} octets`);
   const curve = CURVES[algorithm];
   if (curve !== undefined) {
     const ecdh = createECDH(curve.name);
@@ -160,10 +209,11 @@ function derive(algorithm: string, own: Uint8Array, peer: Uint8Array): Uint8Arra
     plain.setPrivateKey(own);
     return leftPad(plain.computeSecret(peer), modp.octets);
   }
-  const { crv } = MONTGOMERY[algorithm] as { crv: string };
-  const x = Buffer.from(peer).toString('base64url');
-  const publicHalf = createPublicKey({ key: { kty: 'OKP', crv, x }, format: 'jwk' });
-  const privateHalf = createPrivateKey({ key: { kty: 'OKP', crv, x: '', d: Buffer.from(own).toString('base64url') }, format: 'jwk' });
+  const montgomery = MONTGOMERY[algorithm];
+  if (montgomery === undefined)
+    return (kem as Encapsulation).decapsulate(createPrivateKey({ key: Buffer.from(own), format: 'der', type: 'pkcs8' }), peer);
+  const publicHalf = createPublicKey({ key: Buffer.concat([montgomery.spki, peer]), format: 'der', type: 'spki' });
+  const privateHalf = createPrivateKey({ key: Buffer.concat([montgomery.pkcs8, own]), format: 'der', type: 'pkcs8' });
   const secret = diffieHellman({ privateKey: privateHalf, publicKey: publicHalf });
   if (secret.every((octet) => octet === 0)) throw new ConfigError('the public value is a point of small order'); // RFC 8031 §2.3
   return secret;

@@ -216,5 +216,6 @@ export const NO_CRYPTO: Crypto = {
   hash: () => {
     throw new NetError('ENOSYS', 'hash', undefined, undefined, 'this host has no cryptography');
   },
+  exchanges: () => false,
   request: (_work, done) => queueMicrotask(() => done(null, 'this host has no cryptography')),
 };

@@ -330,5 +330,5 @@ export function answerCreateChild(x: Exchanges, sa: IkeSa, payloads: readonly Pa
     finish(NONE, NONE);
     return;
   }
-  x.keyPair(sa, group, (value, secret) => x.derive(sa, group, secret, ke.value, (shared) => finish(value, shared)));
+  x.respond(sa, group, ke.value, finish);
 }

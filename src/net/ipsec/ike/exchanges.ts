@@ -14,10 +14,12 @@ import { notifyPart } from './notify.js';
 import type { Group } from './proposal.js';
 import { lower, startRekeyIke } from './rekey-ike.js';
 import { startInit } from './sa-init.js';
+import { Workbench } from './secure.js';
 
 export class Exchanges {
   readonly ike: Ike;
   readonly crypto: Crypto;
+  readonly bench = new Workbench();
   /** The datagram under work. */
   lastDatagram: Uint8Array = new Uint8Array();
 
@@ -76,6 +78,14 @@ export class Exchanges {
       secret.fill(0);
       if (shared === null) sa.fail(`the key exchange failed: ${error ?? ''}`);
       else then(shared);
+    });
+  }
+
+  /** The responder's half of a key exchange in one go: our value and the shared secret. */
+  respond(sa: IkeSa, group: Group, value: Uint8Array, then: (own: Uint8Array, shared: Uint8Array) => void): void {
+    this.work(sa, { operation: 'respond', algorithm: group.algorithm, parameters: { public: value.slice() } }, (made, error) => {
+      if (made === null) sa.fail(`the key exchange failed: ${error ?? ''}`);
+      else then(made.slice(0, group.answer), made.slice(group.answer));
     });
   }
 

@@ -129,9 +129,9 @@ export class IkeSa {
 
   /** Puts the keys to use. False when the host lacks the algorithm. */
   install(suite: IkeSuite, keys: IkeKeys): boolean {
-    const { crypto } = this.ike.ctx.hyper;
-    const out = SecureChannel.make(crypto, suite.suite, this.initiator ? keys.ei : keys.er);
-    const inward = SecureChannel.make(crypto, suite.suite, this.initiator ? keys.er : keys.ei);
+    const { crypto, bench } = this.ike.exchanges;
+    const out = SecureChannel.make(crypto, bench, suite.suite, this.initiator ? keys.ei : keys.er);
+    const inward = SecureChannel.make(crypto, bench, suite.suite, this.initiator ? keys.er : keys.ei);
     if (out === null || inward === null) return false;
     this.suite = suite;
     this.keys = keys;

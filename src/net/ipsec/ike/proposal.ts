@@ -19,8 +19,9 @@ export interface Group {
   readonly id: number;
   /** Under which name Crypto.request knows it. */
   readonly algorithm: string;
-  /** Octets of a public value. */
+  /** Octets of the initiator's value, and of the responder's. */
   readonly length: number;
+  readonly answer: number;
   /** Too weak to be offered without being asked for: RFC 8247 §2.4. */
   readonly weak: boolean;
 }
@@ -34,9 +35,9 @@ export const prfs: ReadonlyMap<string, Prf> = new Map([
   prf('prfsha1', 2, 'hmac-sha1', 20),
 ]);
 
-const group = (name: string, id: number, algorithmName: string, length: number, weak = false): [string, Group] => [
+const group = (name: string, id: number, algorithmName: string, length: number, weak = false, answer = length): [string, Group] => [
   name,
-  { name, id, algorithm: algorithmName, length, weak },
+  { name, id, algorithm: algorithmName, length, answer, weak },
 ];
 /** By swanctl's names. Those of RFC 8247 §2.4, and group 2. */
 export const groups: ReadonlyMap<string, Group> = new Map([

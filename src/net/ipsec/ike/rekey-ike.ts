@@ -107,20 +107,18 @@ export function answerRekeyIke(x: Exchanges, sa: IkeSa, payloads: readonly Paylo
   const spi = x.ike.newSpi();
   const suite: IkeSuite = { suite: choice.suite, prf: choice.prf, group };
   const peerSpi = choice.proposal.spi.slice();
-  x.keyPair(sa, group, (value, secret) => {
-    x.derive(sa, group, secret, core.ke.value, (shared) => {
-      const next = successorOf(x, sa, false, peerSpi, spi, suite, core.nonce, own, shared);
-      if (next === null) {
-        refuse(NotifyType.NoProposalChosen);
-        return;
-      }
-      sa.respond(Exchange.CreateChild, [
-        { type: PayloadType.Sa, body: putProposals([{ ...choice.proposal, spi }]) },
-        { type: PayloadType.Nonce, body: own },
-        { type: PayloadType.Ke, body: putKe(group.id, value) },
-      ]);
-      x.ikeReplacedByPeer(sa, next, lower(core.nonce, own));
-    });
+  x.respond(sa, group, core.ke.value, (value, shared) => {
+    const next = successorOf(x, sa, false, peerSpi, spi, suite, core.nonce, own, shared);
+    if (next === null) {
+      refuse(NotifyType.NoProposalChosen);
+      return;
+    }
+    sa.respond(Exchange.CreateChild, [
+      { type: PayloadType.Sa, body: putProposals([{ ...choice.proposal, spi }]) },
+      { type: PayloadType.Nonce, body: own },
+      { type: PayloadType.Ke, body: putKe(group.id, value) },
+    ]);
+    x.ikeReplacedByPeer(sa, next, lower(core.nonce, own));
   });
 }
 

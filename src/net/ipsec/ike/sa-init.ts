@@ -120,7 +120,7 @@ function answered(x: Exchanges, sa: IkeSa, group: Group, own: Uint8Array, secret
     return;
   }
   const chosen = readAnswer(payloads, sa);
-  if (chosen === null || chosen.suite.group.id !== group.id || chosen.ke.group !== group.id || chosen.ke.value.length !== group.length) {
+  if (chosen === null || chosen.suite.group.id !== group.id || chosen.ke.group !== group.id || chosen.ke.value.length !== group.answer) {
     x.ike.drop(Drop.IkeMalformed);
     return;
   }
@@ -205,17 +205,15 @@ export function answerInit(x: Exchanges, sa: IkeSa, payloads: readonly Payload[]
     x.crypto,
     x.ike.candidates(sa.local, sa.remote).map((c) => c.remoteAuth),
   );
-  x.keyPair(sa, group, (own, secret) => {
-    x.derive(sa, group, secret, core.ke.value, (shared) => {
-      establishKeys(x, sa, suite, shared);
-      if (!sa.alive) return;
-      sa.respond(Exchange.SaInit, [
-        { type: PayloadType.Sa, body: putProposals([choice.proposal]) },
-        { type: PayloadType.Ke, body: putKe(group.id, own) },
-        { type: PayloadType.Nonce, body: sa.nonceR },
-        ...(wanted === null ? [] : [{ type: PayloadType.CertReq, body: wanted }]),
-        ...common(x, sa),
-      ]);
-    });
+  x.respond(sa, group, core.ke.value, (own, shared) => {
+    establishKeys(x, sa, suite, shared);
+    if (!sa.alive) return;
+    sa.respond(Exchange.SaInit, [
+      { type: PayloadType.Sa, body: putProposals([choice.proposal]) },
+      { type: PayloadType.Ke, body: putKe(group.id, own) },
+      { type: PayloadType.Nonce, body: sa.nonceR },
+      ...(wanted === null ? [] : [{ type: PayloadType.CertReq, body: wanted }]),
+      ...common(x, sa),
+    ]);
   });
 }

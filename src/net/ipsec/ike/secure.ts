@@ -14,6 +14,20 @@ export const FRAGMENTS_MAX = 64;
 const FRAGMENT_FIELDS = 4;
 const AAD_AT = 16;
 
+/** Where messages are sealed and opened, one at a time: shared by all channels of a stack, since a page is dear to make known to the host. */
+export class Workbench implements CryptoBatch {
+  readonly count = 1;
+  readonly words = new Int32Array(JOB_WORDS);
+  readonly pages = [new Page(new Uint8Array(MESSAGE_MAX + 1))];
+  readonly transforms: Transform[] = [];
+  readonly scratch = new Page(new Uint8Array(AAD_AT + AAD_MAX));
+
+  /** The octets of the message under work. */
+  get bytes(): Uint8Array {
+    return (this.pages[0] as Page).bytes;
+  }
+}
+
 /** Seals and opens the messages of one direction. */
 export class SecureChannel {
   private readonly crypto: Crypto;
@@ -23,27 +37,21 @@ export class SecureChannel {
   private readonly salt: Uint8Array;
   /** The IV of AEADs and CTR is a counter: never twice under one key. */
   private sent = 0;
-  private readonly batch: CryptoBatch;
+  private readonly bench: Workbench;
 
   /** Null when the host lacks the algorithm. */
-  static make(crypto: Crypto, suite: Suite, keys: Uint8Array): SecureChannel | null {
+  static make(crypto: Crypto, bench: Workbench, suite: Suite, keys: Uint8Array): SecureChannel | null {
     const transform = crypto.transform(transformSpec(suite, keys));
-    return transform === null ? null : new SecureChannel(crypto, suite, keys, transform);
+    return transform === null ? null : new SecureChannel(crypto, bench, suite, keys, transform);
   }
 
-  private constructor(crypto: Crypto, suite: Suite, keys: Uint8Array, transform: Transform) {
+  private constructor(crypto: Crypto, bench: Workbench, suite: Suite, keys: Uint8Array, transform: Transform) {
     this.crypto = crypto;
     this.suite = suite;
     this.cipher = suite.cipher as Cipher;
     this.transform = transform;
     this.salt = keys.slice(this.cipher.keyLength, this.cipher.keyLength + this.cipher.saltLength);
-    this.batch = {
-      count: 1,
-      words: new Int32Array(JOB_WORDS),
-      pages: [],
-      transforms: [transform],
-      scratch: new Page(new Uint8Array(AAD_AT + AAD_MAX)),
-    };
+    this.bench = bench;
   }
 
   close(): void {
@@ -77,7 +85,7 @@ export class SecureChannel {
   }
 
   private sealOne(head: MessageHead, type: number, first: number, clear: Uint8Array, number: number, total: number): Uint8Array {
-    const out = new Uint8Array(this.sealedLength(clear.length, type));
+    const out = this.bench.bytes.subarray(0, this.sealedLength(clear.length, type)).fill(0);
     const view = viewOf(out);
     putHeader(out, head.spiI, head.spiR, type, head.exchange, head.flags, head.id);
     view.setUint8(HEADER_LEN, first);
@@ -96,8 +104,8 @@ export class SecureChannel {
     out.set(clear, data);
     out[tag - 1] = tag - 1 - data - clear.length;
     this.describe(out, at, data, tag);
-    this.crypto.seal(this.batch);
-    return this.take(out);
+    this.crypto.seal(this.bench);
+    return out.slice();
   }
 
   /** The payloads inside the encrypted one, opened where it stands; a fragment's come back as the octets of `Opened.fragment`. A drop reason otherwise. */
@@ -109,14 +117,14 @@ export class SecureChannel {
     const length = tag - data;
     if (length < 1 || length % this.blockSize !== 0) return Drop.IkeTruncated;
     if (iv + this.cipher.ivLength > AAD_MAX) return Drop.IkeMalformed;
-    const bytes = datagram.slice();
+    const { bytes } = this.bench;
+    bytes.set(datagram);
     this.describe(bytes, iv, data, tag);
-    this.crypto.open(this.batch);
-    if (this.batch.words[Job.Ok] !== 1) return Drop.IkeBadIcv;
-    this.take(bytes);
+    this.crypto.open(this.bench);
+    if (this.bench.words[Job.Ok] !== 1) return Drop.IkeBadIcv;
     const padding = bytes[tag - 1] as number;
     if (padding + 1 > length) return Drop.IkeMalformed;
-    const clear = bytes.subarray(data, tag - 1 - padding);
+    const clear = bytes.slice(data, tag - 1 - padding);
     if (!fragment) {
       const inner = readPayloads(clear, 0, payload.next);
       return typeof inner === 'number' ? inner : { payloads: inner, fragment: null };
@@ -128,8 +136,8 @@ export class SecureChannel {
   }
 
   private describe(bytes: Uint8Array, iv: number, data: number, tag: number): void {
-    const { words, scratch, pages } = this.batch;
-    pages[0] = new Page(bytes);
+    const { words, scratch, transforms } = this.bench;
+    transforms[0] = this.transform;
     words[Job.Offset] = data;
     words[Job.Length] = tag - data;
     words[Job.Tag] = tag;
@@ -148,11 +156,6 @@ export class SecureChannel {
     scratch.bytes.set(this.salt, 0);
     scratch.bytes.set(ivOctets, this.salt.length);
     if (this.cipher.nonce === NonceKind.Counter) scratch.view.setInt32(this.salt.length + 8, 1);
-  }
-
-  private take(bytes: Uint8Array): Uint8Array {
-    this.batch.pages.length = 0;
-    return bytes;
   }
 }
 
