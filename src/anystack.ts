@@ -14,6 +14,7 @@ import { createPacket, type PacketApi } from './api/packet.js';
 import { createRaw, type RawApi } from './api/raw.js';
 import { Route } from './api/route.js';
 import { Rule } from './api/rule.js';
+import { VrrpApi } from './api/vrrp.js';
 import { formatAddress } from './base/address.js';
 import type { AssertionError } from './base/assert.js';
 import { applyConfig } from './config/apply.js';
@@ -34,6 +35,7 @@ import { Trace, type TraceEvent, type TraceOptions } from './observe/trace.js';
 import { Dhcp } from './services/dhcp/dhcp.js';
 import { Names } from './services/dns/names.js';
 import type { Dns } from './services/dns/node-dns.js';
+import type { Mdns } from './services/mdns/mdns.js';
 import { type Measurement, type PingEvent, type PingOptions, type PingSummary, ping } from './services/ping.js';
 import { Forwards } from './services/relay/forwards.js';
 import { Services } from './services/services.js';
@@ -103,6 +105,8 @@ export class AnyStack {
   readonly neigh: Neigh;
   /** Rules with their counters, tracked flows. */
   readonly filter: FilterApi;
+  /** Virtual routers. */
+  readonly vrrp: VrrpApi;
   /** SAs, policies, IKE. */
   readonly ipsec: IpsecApi;
   readonly sysctl: SysctlApi;
@@ -149,9 +153,12 @@ export class AnyStack {
     this.rule = new Rule(this.core);
     this.neigh = new Neigh(this.core);
     this.filter = new FilterApi(this.core);
+    this.vrrp = new VrrpApi(this.core);
     this.ipsec = new IpsecApi(this.core);
-    this.services = new Services(this.core);
     this.names = new Names(this.core);
+    this.services = new Services(this.core, (active) => {
+      this.names.lookup.linkNames = active ? (name, family) => this.services.mdns.lookup(name, family) : null;
+    });
     this.dhcp = new Dhcp(this.core, this.names.settings, () => this.checkReady());
     this.forward = new Forwards(this.core, this.names.lookup.lookup, (error) => (error === null ? this.checkReady() : this.settleReady(error)));
     const live = this.core.ctx.sysctl;
@@ -185,6 +192,11 @@ export class AnyStack {
   /** `node:dns` over this stack. */
   get dns(): Dns {
     return this.names.dns;
+  }
+
+  /** Names and services of the link, by multicast DNS. */
+  get mdns(): Mdns {
+    return this.services.mdns;
   }
 
   /** Sockets for IP protocols. */
@@ -293,6 +305,7 @@ export class AnyStack {
 
   private async end(): Promise<void> {
     this.settleReady(new StackClosed(this.name));
+    if (this.services.mdns.active && this.core.state === 'running') await this.services.mdns.close();
     this.forward.close();
     this.services.close();
     this.names.close();
@@ -327,7 +340,7 @@ export class AnyStack {
   /** A gateway works without any socket: it keeps the process alive as long as it forwards. */
   private hold(): void {
     const { core } = this;
-    const wanted = core.state === 'running' && forwards(core.ctx.sysctl);
+    const wanted = core.state === 'running' && forwards(core);
     if (wanted === this.holding) return;
     this.holding = wanted;
     if (wanted) core.hyper.hold();
@@ -377,7 +390,8 @@ export class AnyStack {
   }
 }
 
-const forwards = ({ v }: Sysctl): boolean => v['net.ipv4.ip_forward'] !== 0 || v['net.ipv6.conf.all.forwarding'] !== 0;
+/** Is any interface a router's? */
+const forwards = (core: Stack): boolean => [...core.interfaces].some(({ conf4, conf6 }) => conf4.forwarding !== 0 || conf6.forwarding !== 0);
 
 /** What `ready` rejects with when the stack was closed before it was ready. */
 class StackClosed extends Error {

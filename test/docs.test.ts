@@ -1,40 +1,16 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { checkConfig } from '#src/config/config.js';
 import { Bench, type Ended, ended } from './support/command.js';
+import { type Block, blocks, documentFiles, Programs, peerOf, titleOf } from './support/documents.js';
 import { needs, type Requirement } from './support/requirements.js';
 
-/** A fenced block of a document. */
-interface Block {
-  readonly file: string;
-  readonly line: number;
-  readonly language: string;
-  readonly text: string;
-  /** Words of the comment in front of it: what its test needs. */
-  readonly words: readonly string[];
-}
-
-function blocks(file: string): Block[] {
-  const text = readFileSync(file, 'utf8');
-  return [...text.matchAll(/(?:<!-- test: (.*?) -->\n)?^```(\w*)\n([\s\S]*?)^```$/gm)].map((match) => ({
-    file,
-    line: text.slice(0, match.index).split('\n').length,
-    language: match[2] as string,
-    text: match[3] as string,
-    words: (match[1] ?? '').split(' ').filter((w) => w !== ''),
-  }));
-}
-
-const documents = [
-  'README.md',
-  ...(existsSync('docs')
-    ? readdirSync('docs')
-        .filter((name) => name.endsWith('.md'))
-        .map((name) => join('docs', name))
-    : []),
-];
+/** Those that talk to a program of the host's network are run by interop/long/embedding.test.ts. */
+const all = documentFiles()
+  .flatMap(blocks)
+  .filter((block) => peerOf(block) === null);
 const readme = blocks('README.md');
 const config = (): Record<string, unknown> => JSON.parse((readme.find((b) => b.language === 'json') as Block).text) as Record<string, unknown>;
 
@@ -53,16 +29,16 @@ describe('documents: every code block does what it says', function () {
   });
   afterEach(() => bench.close());
 
-  for (const block of documents.flatMap(blocks)) {
-    const title = `${block.file}:${block.line} ${block.language}`;
+  const programs = new Programs(all.filter(({ language }) => language === 'js'));
+  before(() => programs.run());
+  after(() => programs.close());
+  it('programs end by themselves and say nothing on stderr', () => assert.deepEqual([programs.ended?.err, programs.ended?.code], ['', 0]));
+
+  for (const block of all) {
+    const title = titleOf(block);
     if (block.language === 'json') it(title, () => void checkConfig(JSON.parse(block.text)));
-    else if (block.language === 'js') {
-      it(title, async () => {
-        const { code, err } = await ended(spawn(process.execPath, ['--input-type=module', '-e', block.text], { stdio: ['ignore', 'pipe', 'pipe'] }));
-        assert.equal(err, '');
-        assert.equal(code, 0);
-      });
-    } else if (block.language === 'sh' && block.words.length > 0) {
+    else if (block.language === 'js') it(title, () => assert.equal(programs.outcome(block), 'ran'));
+    else if (block.language === 'sh' && block.words.length > 0) {
       it(title, async function () {
         needs(this, ...(block.words.map((w) => (w === 'eth0' ? 'netns' : w === 'nft' ? 'tools:nft' : w)) as Requirement[]));
         const { code, out, err } = await inNamespace(bench, block);

@@ -3,6 +3,8 @@ import type { Stack } from '../net/stack.js';
 import { Dhcp6Clients } from './dhcpv6/clients.js';
 import { type FpmSpec, fpm } from './fpm.js';
 import { type HttpSpec, statusServer } from './http-status.js';
+import { Mdns } from './mdns/mdns.js';
+import type { MdnsSpec } from './mdns/responder.js';
 import { chargen, discard, echo, type Running, type SmallServiceSpec } from './small.js';
 
 /** Services by name; true is an empty object, false the same as leaving it out. */
@@ -12,14 +14,22 @@ export interface ServiceSpecs {
   readonly chargen?: boolean | SmallServiceSpec;
   readonly http?: boolean | HttpSpec;
   readonly fpm?: boolean | FpmSpec;
+  readonly mdns?: boolean | MdnsSpec;
 }
 
 export type ServiceName = keyof ServiceSpecs;
 
-type Starter<K extends ServiceName> = (core: Stack, spec: Exclude<ServiceSpecs[K], boolean | undefined>) => Running;
+type Starter<K extends ServiceName> = (core: Stack, spec: Exclude<ServiceSpecs[K], boolean | undefined>, services: Services) => Running;
 
 /** One line for each service. */
-const starters: { readonly [K in ServiceName]-?: Starter<K> } = { echo, discard, chargen, http: statusServer, fpm };
+const starters: { readonly [K in ServiceName]-?: Starter<K> } = {
+  echo,
+  discard,
+  chargen,
+  http: statusServer,
+  fpm,
+  mdns: (_core, spec, { mdns }) => mdns.serve(spec),
+};
 
 /** The services of one stack. Off unless started. */
 export class Services {
@@ -28,11 +38,15 @@ export class Services {
 
   /** DHCPv6 clients, one to an interface. */
   readonly dhcp6: Dhcp6Clients;
+  /** Names and services of the link. */
+  readonly mdns: Mdns;
   private readonly parts = new Map<string, Running>();
 
-  constructor(core: Stack) {
+  /** `mdns` is told whether multicast DNS is in use. */
+  constructor(core: Stack, mdns: (active: boolean) => void = () => {}) {
     this.core = core;
     this.dhcp6 = new Dhcp6Clients(core);
+    this.mdns = new Mdns(core, mdns);
   }
 
   /** Keeps what runs for a section of the configuration, until `end` or the stack's. */
@@ -51,7 +65,7 @@ export class Services {
     if (this.running.has(name)) throw new NetError('EALREADY', 'service start', name);
     if (spec === false) return;
     const starter = starters[name] as Starter<ServiceName>;
-    this.running.set(name, starter(this.core, spec === true ? {} : spec));
+    this.running.set(name, starter(this.core, spec === true ? {} : spec, this));
   }
 
   /** Stops one if it runs; its connections are reset. */
@@ -68,6 +82,7 @@ export class Services {
   close(): void {
     for (const name of this.names) this.stop(name);
     for (const key of [...this.parts.keys()]) this.end(key);
+    void this.mdns.close();
     this.dhcp6.close();
   }
 }

@@ -9,7 +9,7 @@ import type { Context, Hook, Test } from 'mocha';
 import { loadNative } from '#src/hyper/native.js';
 import { tapFfi } from '#src/hyper/tap-ffi.js';
 
-export type Requirement = 'tap' | 'netns' | 'root' | 'addon' | 'koffi' | `package:${string}` | `tools:${string}`;
+export type Requirement = 'tap' | 'netns' | 'root' | 'addon' | 'koffi' | `package:${string}` | `tools:${string}` | `peer:${string}`;
 
 /** Why `requirement` is missing and what would bring it, or null when it is there. */
 export function missing(requirement: Requirement): string | null {
@@ -31,6 +31,7 @@ export function missing(requirement: Requirement): string | null {
       return tapFfi() === null ? 'koffi is not installed: npm install koffi' : null;
     case 'package':
       return unloadable(name);
+    // 'peer' is a server of other people that one test is for: a pipeline that asks for 'tools' need not have it.
     default:
       return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0 ? null : `${name} is not installed: apt-get install ${name}`;
   }

@@ -108,7 +108,9 @@ export class Output4 implements FamilyOutput {
   transmit(packet: Packet, path: Path): void {
     const { iface } = path;
     this.ctx.counters.count(Counter.IpOutTransmits);
-    if (iface.medium !== 'ethernet') iface.transmit(packet);
+    // A group or a route of one's own may lead out of the loopback interface, which has no device.
+    if (iface.medium === 'loopback') this.loopback.output(packet);
+    else if (iface.medium !== 'ethernet') iface.transmit(packet);
     else if (path.group) {
       if ((packet.flags & PacketFlag.Looped) === 0) this.loopback.groupCopy(iface, packet);
       this.ethernet.outputGroup(iface, packet);

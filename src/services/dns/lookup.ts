@@ -26,6 +26,8 @@ const V4MAPPED = 0x08;
 /** Name to addresses as getaddrinfo has it: addresses and localhost at once, else the search list, both families together. */
 export class NameLookup {
   order: ResultOrder = 'verbatim';
+  /** Asks the link for a name under .local; null while nobody here speaks multicast DNS. */
+  linkNames: ((name: string, family: 0 | 4 | 6) => Promise<readonly string[]>) | null = null;
   private readonly core: Stack;
   private readonly resolver: StubResolver;
   private readonly settings: DnsSettings;
@@ -51,6 +53,18 @@ export class NameLookup {
     const local = this.local(hostname);
     const fitting = local.filter((a) => family === 0 || a.family === family);
     if (local.length > 0) this.later.run(() => finish(fitting.length > 0 ? fitting : 'ENOTFOUND'));
+    // RFC 6762 §3: these names are the link's, and no server is asked for them.
+    else if (this.linkNames !== null && /\.local\.?$/i.test(hostname))
+      void this.linkNames(hostname.replace(/\.$/, ''), family === 4 || family === 6 ? family : 0).then((found) =>
+        finish(
+          found.length > 0
+            ? this.ordered(
+                found.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+                options as OrderOptions,
+              )
+            : 'ENOTFOUND',
+        ),
+      );
     else {
       const both = asked === 6 && (hints & V4MAPPED) !== 0 ? V4_IN_V6 : family;
       const early = partial && ((found: LookupAddress[]) => partial(this.ordered(found, options as OrderOptions)));
