@@ -117,10 +117,10 @@ function queueing(process: Process, args: readonly string[]): void {
   else throw new Unsupported(`command tc qdisc ${args.join(' ')}`);
 }
 
-/** Parameters of Linux's modules that are tunables here. */
+/** Parameters of Linux's modules that are tunables here: who asks for Linux's HyStart gets it. */
 function writeFile(process: Process, value: string, path: string): void {
   if (path !== '/sys/module/tcp_cubic/parameters/hystart_detect') throw new Unsupported(`command echo > ${path}`);
-  process.machine.sysctl.set('anystack.tcp_hystart', value === '0' ? 0 : 1);
+  process.machine.sysctl.set('anystack.tcp_hystart', value === '0' ? 0 : 2);
 }
 
 /** Ends all connections in a state without a word to the peer. */

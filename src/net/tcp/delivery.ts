@@ -30,7 +30,9 @@ export class AckSample implements Delivery {
   /** The window field changed. */
   windowChanged = false;
   /** RACK.fack before this ACK: its own blocks come in no order. */
-  private priorFack: Seq = 0;
+  priorFack: Seq = 0;
+  /** It showed that segments had overtaken each other. */
+  reordered = false;
   // Rate sample of the segment sent last among the delivered.
   private sampleDelivered = 0;
   private sampleDeliveredAt = 0;
@@ -44,7 +46,7 @@ export class AckSample implements Delivery {
     this.rtt = this.oldestRtt = this.rate = -1;
     this.appLimited = false;
     this.priorDelivered = 0;
-    this.originalDelivered = this.retransmissionAcked = this.duplicate = this.windowChanged = false;
+    this.originalDelivered = this.retransmissionAcked = this.duplicate = this.windowChanged = this.reordered = false;
     this.sampled = false;
   }
 
@@ -61,7 +63,7 @@ export class AckSample implements Delivery {
     }
     const end = (sent.seq + octets) | 0;
     rackUpdate(tcb, flight, sent, end, rtt, again, seg);
-    noteReordering(tcb, flight, sent.seq, end, again, this.priorFack);
+    noteReordering(tcb, flight, this, sent.seq, end, again);
     if (!this.sampled || ((sent.time - this.sampleSentAt) | 0) >= 0) {
       this.sampled = true;
       this.sampleSentAt = sent.time;
@@ -108,10 +110,12 @@ function rackUpdate(tcb: Tcb, flight: Flight, sent: Sent, end: Seq, rtt: number,
 }
 
 /** RFC 8985 §6.2 step 3: an original that comes in below what has already been delivered was overtaken. */
-function noteReordering(tcb: Tcb, flight: Flight, seq: Seq, end: Seq, again: boolean, priorFack: Seq): void {
+function noteReordering(tcb: Tcb, flight: Flight, sample: AckSample, seq: Seq, end: Seq, again: boolean): void {
+  const { priorFack } = sample;
   if (seqGt(end, flight.fack)) flight.fack = end;
   if (again || seqGte(end, priorFack)) return;
-  flight.reorderingSeen = true;
+  if (!sample.reordered) flight.reorderings++;
+  sample.reordered = true;
   const degree = Math.ceil(((priorFack - seq) | 0) / tcb.snd.mss);
   if (degree > flight.reordering) flight.reordering = Math.min(degree, REORDERING_LIMIT);
 }

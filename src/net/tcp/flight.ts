@@ -110,7 +110,8 @@ export class Flight {
   rackValid = false;
   /** RACK.fack: highest octet delivered. */
   fack: Seq = 0;
-  reorderingSeen = false;
+  /** ACKs that showed reordering. */
+  reorderings = 0;
   /** RACK.reo_wnd_mult and how many recoveries it still holds. */
   reorderWindowMultiple = 1;
   reorderWindowPersist = 16;
@@ -162,6 +163,8 @@ export class Flight {
   pacingRate = 0;
   /** Not before this: the last burst is paid for. */
   nextSendAt: Micros = 0;
+  /** Pacing was what held data back last. */
+  held = false;
 
   constructor(pool: SentPool, congestion: Congestion, una: Seq) {
     this.pool = pool;

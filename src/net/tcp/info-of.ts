@@ -55,7 +55,7 @@ export function connectionInfo(tcb: Tcb): TcpInfo {
     rcv_wnd: offered(tcb),
     rcv_space: rcv.space,
     reordering: flight?.reordering ?? tcp.ctx.sysctl.v['net.ipv4.tcp_reordering'],
-    reord_seen: flight?.reorderingSeen === true ? 1 : 0,
+    reord_seen: flight?.reorderings ?? 0,
     dsack_dups: counts.duplicates,
     total_retrans: counts.retransmitted,
     bytes_acked: counts.octetsAcked,

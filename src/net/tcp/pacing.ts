@@ -1,3 +1,4 @@
+import { millis } from '../../base/time.js';
 import { Timer } from '../../base/timer-wheel.js';
 import { TimerKind } from '../timer-kind.js';
 import type { Flight } from './flight.js';
@@ -5,12 +6,15 @@ import type { Tcb } from './tcb.js';
 
 /** What may go out at once: less would cost a timer for every segment. A tick of the wheel is 1 ms. */
 const QUANTUM_US = 1_000;
+/** What a busy process sends late is caught up to here: it must not cost rate. More would be a burst. */
+const CATCH_UP_MAX = millis(10);
 
 /** True while the last burst is not paid for; a timer is then armed that marks the connection dirty. */
 export function pacedUntil(tcb: Tcb, flight: Flight): boolean {
   const { ctx } = tcb.tcp;
   const wait = flight.nextSendAt - ctx.now;
   if (wait <= QUANTUM_US) return false;
+  flight.held = true;
   tcb.paceTimer ??= new Timer(TimerKind.TcpPacing, tcb);
   if (!tcb.paceTimer.armed) ctx.wheel.arm(tcb.paceTimer, ctx.now + wait);
   return true;
@@ -24,8 +28,7 @@ export function paid(tcb: Tcb, flight: Flight, octets: number): void {
       : flight.pacingRate;
   if (rate === 0) return;
   const { now } = tcb.tcp.ctx;
-  // A timer that fires late must not cost rate: a tick of it is caught up.
-  flight.nextSendAt = Math.max(flight.nextSendAt, now - QUANTUM_US) + (octets * 1e6) / rate;
+  flight.nextSendAt = Math.max(flight.nextSendAt, now - (flight.held ? CATCH_UP_MAX : QUANTUM_US)) + (octets * 1e6) / rate;
 }
 
 /** The window spread over the round trip, with what slow start and avoidance need above it (Linux's 200 % and 120 %). */

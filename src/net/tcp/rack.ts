@@ -32,7 +32,7 @@ export function detectLoss(tcb: Tcb, flight: Flight, sample: AckSample, now32: n
 
 /** RFC 8985 §6.2 step 4: how much later than its neighbours a segment may come. */
 function reorderWindow(tcb: Tcb, flight: Flight): number {
-  if (!flight.reorderingSeen) {
+  if (flight.reorderings === 0) {
     if (flight.state >= CaState.Recovery) return 0;
     if (flight.sacked >= flight.reordering * tcb.snd.mss && (tcb.tcp.ctx.sysctl.v['net.ipv4.tcp_recovery'] & 4) === 0) return 0;
   }

@@ -187,7 +187,12 @@ function window(tcb: Tcb, flight: Flight, sample: AckSample): void {
   congestion.sampled(tcb, sample, now);
   if (congestion.ownsWindow) return;
   if (flight.state === CaState.Recovery || flight.state === CaState.Cwr) prrAck(tcb, flight, sample.delivered, sample.acked > 0 && sample.lost === 0);
-  else if (sample.acked > 0 && windowUsed(tcb, flight)) congestion.acked(tcb, sample, now);
+  else if (mayGrow(tcb, flight, sample) && windowUsed(tcb, flight)) congestion.acked(tcb, sample, now);
+}
+
+/** SND.UNA has moved; or, where reordering is known to be usual, a SACK tells that data arrives as it should (Linux). */
+function mayGrow(tcb: Tcb, flight: Flight, sample: AckSample): boolean {
+  return sample.acked > 0 || (sample.sacked > 0 && flight.reordering > tcb.tcp.ctx.sysctl.v['net.ipv4.tcp_reordering']);
 }
 
 function armUndo(tcb: Tcb, flight: Flight): void {

@@ -127,8 +127,10 @@ function noteUsage(tcb: Tcb, flight: Flight, mss: number): void {
   const outstanding = (snd.nxt - snd.una) | 0;
   const pipe = flight.pipe(outstanding);
   const limited = snd.cwnd - pipe < mss;
+  const drained = waitingOctets(tcb) === 0;
+  if (limited || drained) flight.held = false;
   // Until what is in flight now has arrived, rate samples measure the application.
-  if (!limited && waitingOctets(tcb) === 0) flight.appLimitedUntil = flight.delivered + pipe;
+  if (!limited && drained) flight.appLimitedUntil = flight.delivered + pipe;
   if (!limited && seqLt(snd.una, flight.usageEnd) && (flight.cwndLimited || outstanding <= flight.outstandingMax)) return;
   flight.cwndLimited = limited;
   flight.outstandingMax = outstanding;

@@ -158,7 +158,11 @@ export const tcpSysctls = {
     help: 'Zero-window probes: an empty segment left of the window, or an octet beyond it.',
     source: 'RFC 9293 §3.8.6.1 asks for an octet; Linux sends none, so that nothing is ever outside the window',
   }),
-  'anystack.tcp_hystart': flag(1, { help: 'Leave slow start when round trips grow.', source: 'RFC 9406' }),
+  'anystack.tcp_hystart': int(1, 'mode', 0, 2, {
+    effect: 'new sockets',
+    help: 'Leave slow start when round trips grow: 0 no, 1 by way of conservative slow start (HyStart++), 2 at once (HyStart, as Linux).',
+    source: 'RFC 9406',
+  }),
   'anystack.tcp_pacing': flag(0, {
     help: 'Spread what a window allows over the round trip; bbr always does.',
     source: 'own: off as in Linux without fq',

@@ -29,7 +29,6 @@ const UNTESTED: readonly string[] = [
   'anystack.tcp_reset_error',
   'anystack.tcp_drop_synfin',
   'anystack.tcp_delayed_ack',
-  'anystack.tcp_hystart',
   'anystack.tcp_pacing',
   'anystack.tcp_time_wait',
 ];

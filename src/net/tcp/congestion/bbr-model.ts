@@ -233,8 +233,10 @@ export class FullPipe {
 
   /** An ACK's sample. */
   check(d: Delivery, roundStart: boolean): void {
-    if (this.now || !roundStart || d.appLimited || d.rate < 0) return;
+    if (this.now || d.appLimited || d.rate < 0) return;
+    // Any ACK of a round may show the growth (Linux; the draft looks at its first one only, which jitter makes a poor witness).
     if (d.rate >= this.bw * FULL_BW_GROWTH) return this.reset(d.rate);
+    if (!roundStart) return;
     this.now = ++this.rounds >= FULL_BW_ROUNDS;
     if (this.now) this.reached = true;
   }

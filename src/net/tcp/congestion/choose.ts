@@ -10,6 +10,6 @@ export const congestionNames: readonly string[] = ['cubic', 'reno', 'bbr'];
 /** The controller of that name; CUBIC for a name nobody knows. */
 export function makeCongestion(tcb: Tcb, name: string): Congestion {
   if (name === 'bbr') return new Bbr(tcb);
-  const hystart = tcb.tcp.ctx.sysctl.v['anystack.tcp_hystart'] === 1;
+  const hystart = tcb.tcp.ctx.sysctl.v['anystack.tcp_hystart'];
   return name === 'reno' ? new NewReno(tcb, hystart) : new Cubic(tcb, hystart);
 }

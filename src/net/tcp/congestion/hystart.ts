@@ -1,4 +1,4 @@
-import { type Seq, seqGte } from '../../../base/sequence.js';
+import { type Seq, seqGt } from '../../../base/sequence.js';
 import { millis } from '../../../base/time.js';
 import type { Tcb } from '../tcb.js';
 
@@ -22,24 +22,31 @@ export class HyStart {
   private cssRounds = 0;
   private cssBaselineMinRtt = UNKNOWN;
 
-  constructor(windowEnd: Seq) {
+  /** Grows on, slower, until it is sure that the queue and not jitter was seen; else it ends at once. */
+  private readonly conservative: boolean;
+
+  constructor(windowEnd: Seq, conservative: boolean) {
     this.windowEnd = windowEnd;
+    this.conservative = conservative;
   }
 
   /** Octets by which `acked` octets open the window in slow start; −1 when slow start is over. `rtt` in µs, −1 without a sample. */
   growth(tcb: Tcb, acked: number, rtt: number): number {
-    if (rtt >= 0) this.sample(rtt);
-    if (seqGte(tcb.snd.una, this.windowEnd)) {
+    // What goes beyond the end belongs to the next round: after a pause all had been acknowledged, and SND.NXT was no end.
+    if (seqGt(tcb.snd.una, this.windowEnd)) {
       if (this.cssRounds > 0 && --this.cssRounds === 0) return -1;
       this.round(tcb.snd.nxt);
     }
-    return this.cssRounds > 0 ? acked / CSS_GROWTH_DIVISOR : acked;
+    if (rtt >= 0) this.sample(rtt);
+    if (this.cssRounds === 0) return acked;
+    return this.conservative ? acked / CSS_GROWTH_DIVISOR : -1;
   }
 
   private sample(rtt: number): void {
     if (rtt < this.currentRoundMinRtt) this.currentRoundMinRtt = rtt;
     this.samples++;
-    if (this.samples < N_RTT_SAMPLE || this.currentRoundMinRtt === UNKNOWN || this.lastRoundMinRtt === UNKNOWN) return;
+    // Linux looks at the one after.
+    if (this.samples < N_RTT_SAMPLE + (this.conservative ? 0 : 1) || this.currentRoundMinRtt === UNKNOWN || this.lastRoundMinRtt === UNKNOWN) return;
     if (this.cssRounds === 0) {
       const thresh = Math.max(MIN_RTT_THRESH, Math.min(this.lastRoundMinRtt / MIN_RTT_DIVISOR, MAX_RTT_THRESH));
       if (this.currentRoundMinRtt >= this.lastRoundMinRtt + thresh) {

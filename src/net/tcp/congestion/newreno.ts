@@ -13,14 +13,14 @@ export class NewReno implements Congestion {
   /** Octets acknowledged towards the next segment of growth. */
   private counted = 0;
 
-  constructor(tcb: Tcb, hystart: boolean) {
-    this.hystart = hystart ? new HyStart(tcb.snd.nxt) : null;
+  constructor(tcb: Tcb, hystart: number) {
+    this.hystart = hystart === 0 ? null : new HyStart(tcb.snd.nxt, hystart === 1);
   }
 
   acked(tcb: Tcb, delivery: Delivery, now: Micros): void {
     const { snd } = tcb;
     // What SACKs had reported before was in the window then: it does not open it a second time (Linux; RFC 5681 §3.1 knows no SACK).
-    let acked = Math.min(delivery.acked, delivery.delivered);
+    let acked = delivery.delivered;
     if (snd.cwnd < snd.ssthresh) {
       acked = this.slowStart(tcb, acked, delivery.rtt);
       if (acked === 0) return;
