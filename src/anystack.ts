@@ -87,6 +87,8 @@ export interface SysctlApi {
   get(name: string): SysctlValue;
   /** Number, text ("4096 131072 6291456") or triple. Throws ConfigError for an unknown name or a value out of range. */
   set(name: string, value: unknown): void;
+  /** Back to the default; for one interface's name (net.ipv6.conf.eth0.accept_ra): to what the others have. Throws ConfigError for an unknown name. */
+  unset(name: string): void;
   list(): { name: string; value: SysctlValue; entry: SysctlEntry }[];
 }
 
@@ -162,7 +164,12 @@ export class AnyStack {
     this.dhcp = new Dhcp(this.core, this.names.settings, () => this.checkReady());
     this.forward = new Forwards(this.core, this.names.lookup.lookup, (error) => (error === null ? this.checkReady() : this.settleReady(error)));
     const live = this.core.ctx.sysctl;
-    this.sysctl = { get: (name) => live.get(name), set: (name, value) => live.set(name, value), list: () => live.list() };
+    this.sysctl = {
+      get: (name) => live.get(name),
+      set: (name, value) => live.set(name, value),
+      unset: (name) => live.unset(name),
+      list: () => live.list(),
+    };
     this.started = host.monotonic();
     this.ready = new Promise((resolve, reject) => {
       this.settleReady = (error) => (error === undefined ? resolve() : reject(error));

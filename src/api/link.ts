@@ -66,7 +66,9 @@ export class Link {
       if (device !== null) this.core.startDevice(iface, device);
     }
     if (change.up !== undefined && change.up !== iface.up) {
+      if (!change.up) this.core.vrrp.shutdown(iface);
       iface.up = change.up;
+      this.core.vrrp.linkChanged(iface);
       // What neighbours were on the link may have changed while it was down.
       if (!change.up) iface.neighbors?.flush();
     }

@@ -67,6 +67,7 @@ export const drops = {
   IpRoutingHeader: info('A routing header with segments left, of a type nothing here follows (RFC 8200 §4.4, RFC 5095 §3).', NONE),
   IpBadSource: info('A source address that no host can have: group, broadcast, or ours (RFC 1122 §3.2.1.3).', FORGED),
   IpMartian: info('An address that must not appear on a wire (RFC 1812 §5.3.7), e.g. loopback.', FORGED),
+  Ipv6Disabled: info('IPv6 is off on the interface.', 'net.ipv6.conf.all.disable_ipv6 decides, or the one of the interface.'),
   IpNotForUs: info('Not for one of our addresses, and forwarding is off.', 'Set net.ipv4.ip_forward or net.ipv6.conf.all.forwarding to forward.'),
   IpNoRoute: info('No route to the destination.', 'anystack route get ADDR explains; add a route.'),
   IpRouteBlackhole: info('The route is of type blackhole.', NONE),
@@ -143,6 +144,13 @@ export const drops = {
   ),
   IgmpTruncated: info('Shorter than its IGMP message or the records it announces.', FORGED),
   IgmpBadChecksum: info('The IGMP checksum is wrong.', 'A broken device on the path.'),
+
+  VrrpTruncated: info('Shorter than a VRRP advertisement or the addresses it announces.', FORGED),
+  VrrpBadVersion: info('A VRRP message of another version or type than 3 and advertisement.', 'Set the other router to VRRP version 3.'),
+  VrrpBadChecksum: info('The VRRP checksum is wrong.', 'A broken device on the path.'),
+  VrrpNotLocal: info('A VRRP message that came through a router: its hop limit is not 255 (RFC 9568 §7.1).', FORGED),
+  VrrpUnknown: info('An advertisement of a virtual router that is not set here, or whose addresses are our own.', 'Compare the VRIDs of both routers.'),
+  VrrpNotAccepted: info("To a virtual router's address, which takes nothing for itself (RFC 9568 §6.1).", "Set 'accept' to have it answer."),
 
   // UDP and raw sockets
   UdpTruncated: info('Shorter than a UDP header, or than its length field.', FORGED),

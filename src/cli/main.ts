@@ -106,6 +106,7 @@ verb(
     options: [['-u, --udp', 'datagrams instead of connections']],
   },
 );
+verb('vrrp', 'virtual routers: who is active', () => import('./vrrp.js'), { arguments: '[words...]', client: true });
 verb('dhcp', 'DHCP leases, ours and those given', () => import('./dhcp.js'), { arguments: '[words...]', client: true });
 verb('ipsec', 'IPsec: [status] | sad | spd | up NAME | down NAME', () => import('./ipsec.js'), { arguments: '[words...]', client: true });
 verb('ss', 'sockets', () => import('./ss.js'), {

@@ -17,6 +17,7 @@ import type { RouterConfig } from './router.js';
 import { checkSchema, type Schema } from './schema.js';
 import { sections } from './sections.js';
 import type { TunnelConfig } from './tunnels.js';
+import type { VrrpConfig } from './vrrp.js';
 
 /** A stack's configuration: what a file says, or a program hands to createStack. Everything has a default but the devices. */
 export interface Config {
@@ -36,6 +37,7 @@ export interface Config {
   readonly dns?: DnsConfig;
   readonly dhcp?: DhcpConfig;
   readonly router?: RouterConfig;
+  readonly vrrp?: readonly VrrpConfig[];
   readonly ipsec?: IpsecConfig;
   readonly services?: ServiceSpecs;
   readonly forwards?: readonly ForwardSpec[];

@@ -12,6 +12,7 @@ import { rules } from './rules.js';
 import type { Section } from './section.js';
 import { services } from './services.js';
 import { sysctl } from './sysctl.js';
+import { vrrp } from './vrrp.js';
 
 /** All sections in the order they are built up: what stands later may need what stands before. */
 export const sections: readonly Section<keyof Config>[] = [
@@ -22,6 +23,7 @@ export const sections: readonly Section<keyof Config>[] = [
   rules,
   filter,
   router,
+  vrrp,
   dns,
   dhcp,
   ipsec,

@@ -67,6 +67,8 @@ const table = {
   'forward.add': ({ stack }: Call, spec: ForwardSpec) => stack.forward.add(spec),
   'forward.del': ({ stack }: Call, spec: ForwardSpec) => stack.forward.del(spec),
 
+  'vrrp.show': ({ stack }: Call) => stack.vrrp.show(),
+
   'dns.status': ({ stack }: Call) => stack.names.status(),
   'dns.ask': ({ stack }: Call, name: string, type?: string) => stack.names.ask(name, type ?? undefined),
   'dhcp.show': ({ stack }: Call) => stack.dhcp.show(),

@@ -8,6 +8,7 @@ import type { Micros } from '../base/time.js';
 import { type Device, Offload } from '../hyper/hypercalls.js';
 import { finishChecksum, segmentLength, segments, writeSegment } from '../wire/segment.js';
 import type { Context } from './context.js';
+import type { InterfaceTunables } from './interface-sysctl.js';
 import type { FrameTap } from './link/link.js';
 import type { NeighborTable } from './link/neighbor-table.js';
 import { type Rate, Shaper } from './link/shaper.js';
@@ -19,6 +20,12 @@ const FLUSH_AT = 128;
 /** The longest IPv6 packet without jumbo payload (RFC 8200 §3): no router has told of a link MTU. */
 export const MTU6_MAX = 65_575;
 
+/** A station address as 16 + 32 bits: compares without a loop. */
+export interface Station {
+  readonly high: number;
+  readonly low: number;
+}
+
 /** An address of an interface, with the prefix that is on-link. */
 export interface InterfaceAddress {
   readonly address: Address;
@@ -28,13 +35,17 @@ export interface InterfaceAddress {
   /** RFC 4862 §2: tentative addresses receive nothing but their own probes; deprecated ones start nothing new. Optimistic ones (RFC 4429) are in use and in doubt. */
   state: 'tentative' | 'optimistic' | 'preferred' | 'deprecated' | 'duplicate';
   /** Who put it there: configuration, API, DHCP, router advertisement. */
-  readonly origin: 'static' | 'dhcp' | 'ra' | 'link-local' | 'loopback';
+  readonly origin: 'static' | 'dhcp' | 'ra' | 'link-local' | 'loopback' | 'vrrp';
   /** Directed broadcast as IPv4 word, 0 where the prefix has none. */
   readonly broadcast: number;
   /** Its prefix is reached without a gateway. Not so for addresses of router advertisements, whose L flag decides apart (RFC 5942 §4). */
   readonly onLink: boolean;
   /** RFC 8981: one of several that change, for what we begin. */
   readonly temporary: boolean;
+  /** Where it answers from, when that is a virtual router's station and not the interface's own. */
+  station: Station | null;
+  /** A virtual router's that takes no packets itself: neighbours find it, and what is sent through it passes. RFC 9568 §6.1 Accept_Mode. */
+  readonly silent: boolean;
   /** When it becomes deprecated, and when it goes. NEVER for what a person gave. */
   preferredUntil: Micros;
   validUntil: Micros;
@@ -56,7 +67,7 @@ export interface Link {
  * A network interface: a device, its addresses, its neighbours and its bounded transmit queue. The index is stable and
  * never used again; the device may die and come back.
  */
-export class Interface {
+export class Interface implements InterfaceTunables {
   readonly ctx: Context;
   readonly index: number;
   readonly name: string;
@@ -67,7 +78,13 @@ export class Interface {
   readonly macHigh: number;
   readonly macLow: number;
   readonly mac: Uint8Array;
+  /** Other stations whose frames are ours too: virtual routers'. */
+  stations: readonly Station[] = [];
   mtu: number;
+  readonly conf4: InterfaceTunables['conf4'];
+  readonly conf6: InterfaceTunables['conf6'];
+  readonly neigh4: InterfaceTunables['neigh4'];
+  readonly neigh6: InterfaceTunables['neigh6'];
   /** Greatest IPv6 packet as routers tell (RFC 4861 §6.3.4); the lower of it and `mtu` counts. */
   mtu6 = MTU6_MAX;
   /** Hop limit that routers tell hosts to use; 0: the tunable. */
@@ -121,6 +138,11 @@ export class Interface {
     this.macLow = m.getInt32(2);
     this.mtu = device === null ? 65_536 : device.mtu;
     this.vrf = vrf;
+    const { conf4, conf6, neigh4, neigh6 } = ctx.sysctl.attach(name);
+    this.conf4 = conf4;
+    this.conf6 = conf6;
+    this.neigh4 = neigh4;
+    this.neigh6 = neigh6;
   }
 
   /** Packets can leave: administratively up, and the device has carrier. */
@@ -279,4 +301,10 @@ export class Interface {
     this.stalled = false;
     this.queue = [];
   }
+}
+
+/** The station that one of an interface's addresses answers from, null for the interface's own. */
+export function stationOf({ addresses }: Interface, address: Address): Station | null {
+  for (const a of addresses) if (a.station !== null && a.address.equals(address)) return a.station;
+  return null;
 }

@@ -40,6 +40,7 @@ import type { Sysctl } from './sysctl.js';
 import { Tcp } from './tcp/tcp.js';
 import { componentOf } from './timer-kind.js';
 import { Udp } from './udp/udp.js';
+import { Vrrp } from './vrrp/vrrp.js';
 
 /** Device batches taken in one ingress phase before timers and applications have their turn. */
 const INGRESS_ROUNDS = 4;
@@ -82,6 +83,7 @@ export class Stack {
   readonly filter: Filter;
   readonly ipsec: Ipsec;
   readonly reassembly4: Reassembly;
+  readonly vrrp: Vrrp;
   /** VLANs, bridges, tunnels. */
   readonly stacking: Stacking;
   state: 'running' | 'failed' | 'closed' = 'running';
@@ -122,6 +124,7 @@ export class Stack {
     this.igmp = new Igmp(ctx, this.ip, this.multicast);
     const { ip, ethernet, loopback, demux, addresses, multicast } = this;
     this.v6 = new Family6({ ctx, ip, ethernet, loopback, demux, addresses, multicast, events });
+    this.vrrp = new Vrrp({ ctx, ip, addresses, multicast, ethernet, v6: this.v6 });
     this.udp = new Udp(ctx, this.ip);
     this.udp.icmp4 = this.icmp4;
     this.udp.icmp6 = this.v6.icmp;
@@ -283,6 +286,7 @@ export class Stack {
       this.ip.routes.invalidate();
       this.v6.linkChanged(iface);
       if (iface.running) this.igmp.reports.announce(iface);
+      this.vrrp.linkChanged(iface);
       this.events.link(iface);
       this.stacking.changed(iface);
       this.hyper.soon();
@@ -309,6 +313,7 @@ export class Stack {
 
   /** Takes an interface away with its addresses, routes and neighbours. */
   removeInterface(iface: Interface): void {
+    this.vrrp.forget(iface);
     this.v6.forget(iface);
     for (const a of [...iface.addresses]) this.addresses.remove(iface, a.address);
     this.ip.routes.remove((r) => r.index === iface.index);
@@ -321,14 +326,14 @@ export class Stack {
     this.v6.mld.reports.forget(iface);
     this.multicast.forget(iface);
     this.interfaces.remove(iface);
+    this.ctx.sysctl.detach(iface.name);
     this.ip.routes.invalidate();
   }
 
   addAddress(iface: Interface, prefix: Prefix, origin: InterfaceAddress['origin'] = 'static'): InterfaceAddress {
     this.ctx.touch();
     this.hyper.soon(); // for the timers it arms
-    const v = this.ctx.sysctl.v;
-    const probe = prefix.address.isV4 ? v['net.ipv4.conf.all.arp_probe'] !== 0 : v['net.ipv6.conf.all.dad_transmits'] > 0;
+    const probe = prefix.address.isV4 ? iface.conf4.arp_probe !== 0 : iface.conf6.dad_transmits > 0;
     return this.addresses.add(iface, prefix, origin, probe);
   }
 

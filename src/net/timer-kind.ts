@@ -28,6 +28,7 @@ export const TimerKind = {
   Learned: 505,
   Membership: 506,
   Answer: 507,
+  VirtualRouter: 508,
   // 600: IPsec and IKE; the owner has `expire`
   SaLifetime: 600,
   Ike: 601,

@@ -15,6 +15,7 @@ export const Protocol = {
   Icmpv6: 58,
   NoNext: 59,
   DestinationOptions: 60,
+  Vrrp: 112,
 } as const;
 
 const names = new Map<number, string>(Object.entries(Protocol).map(([name, n]) => [n, name.toLowerCase()]));

@@ -63,11 +63,13 @@ export class Ipv4 implements NetworkInput {
   route(iface: Interface, packet: Packet): void {
     const { destination } = packet;
     const v = this.ctx.sysctl.v;
-    const forwarding = v['net.ipv4.ip_forward'] !== 0;
+    const forwarding = iface.conf4.forwarding !== 0;
     const strong = !forwarding && v['anystack.strong_host'] !== 0 && (packet.flags & PacketFlag.Looped) === 0;
-    if (this.ip.local(destination, iface.vrf, strong ? iface.index : 0) !== null) {
+    const own = this.ip.local(destination, iface.vrf, strong ? iface.index : 0);
+    if (own !== null) {
       // RFC 1122 §3.3.6: a broadcast on the link must be one of IP too.
       if (packet.flags & (PacketFlag.LinkBroadcast | PacketFlag.LinkMulticast)) this.ctx.drop(packet, Drop.IpMartian);
+      else if (own.silent) this.ctx.drop(packet, Drop.VrrpNotAccepted);
       else this.deliver(iface, packet);
       return;
     }

@@ -92,6 +92,8 @@ export class Advertiser implements Solicited {
   private readonly ctx: Context;
   private readonly sender: NdSender;
   private readonly links = new Map<Interface, Advertising>();
+  /** With a virtual router on the link: its address, or null while another router has it and this one is silent (RFC 9568 §8.2.2). Undefined: none. */
+  virtual: (iface: Interface) => Address | null | undefined = () => undefined;
 
   constructor(ctx: Context, sender: NdSender) {
     this.ctx = ctx;
@@ -199,21 +201,22 @@ export class Advertiser implements Solicited {
   /** One advertisement in as many messages as it takes. False while the interface has no address to send it from. */
   private message(link: Advertising, spec: AdvertisementSpec, to: Address): boolean {
     const { iface } = link;
-    const from = linkLocalOf(iface);
+    const virtual = this.virtual(iface);
+    const from = virtual === undefined ? linkLocalOf(iface) : virtual;
     if (from === null) return false;
     const pieces = this.optionsOf(link, spec);
     for (let i = 0; i === 0 || i < pieces.length; ) {
       const packet = this.sender.begin();
       if (packet === null) return false;
       const { view, head } = packet;
-      const forwards = this.ctx.sysctl.v['net.ipv6.conf.all.forwarding'] !== 0;
+      const forwards = iface.conf6.forwarding !== 0;
       const flags =
         (spec.managed ? wire.RaFlag.Managed : 0) |
         (spec.other ? wire.RaFlag.Other : 0) |
         (spec.lifetime === 0 ? 0 : wire.preferenceBits(spec.preference));
       // RFC 4861 §6.2.5: who does not forward is no default router.
       packet.tail = wire.putRouterAdvertisement(view, head, spec.hopLimit, flags, forwards ? spec.lifetime : 0, spec.reachableMs, spec.retransMs);
-      if (iface.medium === 'ethernet') packet.tail = options.putLink(view, packet.tail, options.Kind.SourceLink, iface.macHigh, iface.macLow);
+      this.sender.putLink(iface, packet, options.Kind.SourceLink, from);
       if (spec.mtu > 0) packet.tail = options.putMtu(view, packet.tail, spec.mtu);
       const first = i;
       for (; i < pieces.length; i++) {

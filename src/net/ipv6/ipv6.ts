@@ -3,6 +3,7 @@ import type { Address } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { type Packet, PacketFlag } from '../../base/packet.js';
 import * as wire from '../../wire/ipv6.js';
+import { HOP_LIMIT } from '../../wire/nd.js';
 import { Protocol, protocolName } from '../../wire/protocol.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
@@ -37,7 +38,7 @@ export class Ipv6 implements NetworkInput {
     const { view } = packet;
     const at = packet.head;
     this.ctx.counters.count(Counter.Ip6InReceives);
-    const reason = wire.check(view, at, packet.tail);
+    const reason = iface.conf6.disable_ipv6 === 0 ? wire.check(view, at, packet.tail) : Drop.Ipv6Disabled;
     if (reason !== 0) {
       this.ctx.drop(packet, reason);
       return;
@@ -82,14 +83,20 @@ export class Ipv6 implements NetworkInput {
   route(iface: Interface, packet: Packet): void {
     const { destination } = packet;
     const v = this.ctx.sysctl.v;
-    const forwarding = v['net.ipv6.conf.all.forwarding'] !== 0;
+    const forwarding = iface.conf6.forwarding !== 0;
     const looped = (packet.flags & PacketFlag.Looped) !== 0;
     const strong = !looped && (destination.isLinkLocal || (!forwarding && v['anystack.strong_host'] !== 0));
     if (destination.isMulticast) {
       if (this.joined(iface, packet)) this.deliver(iface, packet);
       else this.ctx.drop(packet, Drop.IpGroupNotJoined);
-    } else if (this.ip.local(destination, iface.vrf, strong ? iface.index : 0) !== null) this.deliver(iface, packet);
-    else if (!forwarding) this.ctx.drop(packet, Drop.IpNotForUs);
+      return;
+    }
+    const own = this.ip.local(destination, iface.vrf, strong ? iface.index : 0);
+    if (own !== null) {
+      // A virtual router's address is found by its neighbours, whoever takes its packets.
+      if (own.silent && !(packet.protocol === Protocol.Icmpv6 && packet.ttl === HOP_LIMIT)) this.ctx.drop(packet, Drop.VrrpNotAccepted);
+      else this.deliver(iface, packet);
+    } else if (!forwarding) this.ctx.drop(packet, Drop.IpNotForUs);
     else if (destination.w3 === 0 && destination.w2 === 0 && (this.anycast?.(iface, destination) ?? false)) this.deliver(iface, packet);
     else this.transit(iface, packet);
   }

@@ -7,7 +7,7 @@ import * as options from '../../wire/nd-options.js';
 import { Protocol } from '../../wire/protocol.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
-import type { Interface } from '../interface.js';
+import { type Interface, stationOf } from '../interface.js';
 import type { IpLayer } from '../ip/ip.js';
 import { Path } from '../ip/path.js';
 import { solicitedNode } from './scope.js';
@@ -76,8 +76,7 @@ export class NdSender {
     const packet = this.begin();
     if (packet === null) return;
     packet.tail = wire.putSolicitation(packet.view, packet.head, target);
-    if (source !== null && linked && iface.medium === 'ethernet')
-      packet.tail = options.putLink(packet.view, packet.tail, options.Kind.SourceLink, iface.macHigh, iface.macLow);
+    if (source !== null && linked) this.putLink(iface, packet, options.Kind.SourceLink, source);
     if (nonce !== null) packet.tail = options.putNonce(packet.view, packet.tail, (nonce[0] as number) & 0xffff, nonce[1] as number);
     this.ctx.counters.count(Counter.Icmp6OutNeighborSolicits);
     this.send(iface, packet, source ?? ANY, destination ?? solicitedNode(target, this.to));
@@ -88,9 +87,17 @@ export class NdSender {
     const packet = this.begin();
     if (packet === null) return;
     packet.tail = wire.putAdvertisement(packet.view, packet.head, bits, target);
-    if (iface.medium === 'ethernet') packet.tail = options.putLink(packet.view, packet.tail, options.Kind.TargetLink, iface.macHigh, iface.macLow);
+    this.putLink(iface, packet, options.Kind.TargetLink, target);
     this.ctx.counters.count(Counter.Icmp6OutNeighborAdvertisements);
     this.send(iface, packet, target, destination);
+  }
+
+  /** Appends the station that an address of ours answers from. */
+  putLink(iface: Interface, packet: Packet, kind: number, address: Address): void {
+    if (iface.medium !== 'ethernet') return;
+    const station = stationOf(iface, address);
+    const [high, low] = station === null ? [iface.macHigh, iface.macLow] : [station.high, station.low];
+    packet.tail = options.putLink(packet.view, packet.tail, kind, high, low);
   }
 
   /** A router solicitation; `source` null when we have no address yet. */
@@ -98,8 +105,7 @@ export class NdSender {
     const packet = this.begin();
     if (packet === null) return;
     packet.tail = wire.putRouterSolicitation(packet.view, packet.head);
-    if (source !== null && iface.medium === 'ethernet')
-      packet.tail = options.putLink(packet.view, packet.tail, options.Kind.SourceLink, iface.macHigh, iface.macLow);
+    if (source !== null) this.putLink(iface, packet, options.Kind.SourceLink, source);
     this.ctx.counters.count(Counter.Icmp6OutRouterSolicits);
     this.send(iface, packet, source ?? ANY, ALL_ROUTERS);
   }

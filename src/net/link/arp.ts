@@ -70,7 +70,7 @@ export class Arp implements Solicitor {
     const sender = arp.sender(view, head);
     const high = arp.senderMacHigh(view, head);
     const low = arp.senderMacLow(view, head);
-    if (high === iface.macHigh && low === iface.macLow) {
+    if ((high === iface.macHigh && low === iface.macLow) || iface.stations.some((s) => s.low === low && s.high === high)) {
       this.ctx.drop(packet, Drop.ArpBadSender); // our own frame came back
       return;
     }
@@ -84,7 +84,7 @@ export class Arp implements Solicitor {
     if (sender !== 0 && sender !== -1) this.learn(iface, sender, high, low, op, ours !== null);
     if (op === arp.Op.Request && ours !== null && ours.state !== 'tentative' && ours.state !== 'duplicate') {
       this.ctx.counters.count(Counter.ArpInRequests);
-      this.reply(iface, packet, high, low, sender, targetWord);
+      this.reply(iface, packet, high, low, sender, ours);
       return;
     }
     packet.release();
@@ -102,10 +102,11 @@ export class Arp implements Solicitor {
     table.learn(n, high, low, solicited, true);
   }
 
-  private reply(iface: Interface, packet: Packet, high: number, low: number, sender: number, ours: number): void {
+  private reply(iface: Interface, packet: Packet, high: number, low: number, sender: number, { address, station }: InterfaceAddress): void {
     this.ctx.counters.count(Counter.ArpOutReplies);
     packet.tail = packet.head + arp.PACKET_LEN;
-    arp.put(packet.view, packet.head, arp.Op.Reply, iface.macHigh, iface.macLow, ours, high, low, sender);
+    const [ownHigh, ownLow] = station === null ? [iface.macHigh, iface.macLow] : [station.high, station.low];
+    arp.put(packet.view, packet.head, arp.Op.Reply, ownHigh, ownLow, address.w3, high, low, sender);
     this.ethernet.arpFrame(iface, packet, high, low);
   }
 
@@ -137,7 +138,9 @@ export class Arp implements Solicitor {
       this.ctx.countDrop(Drop.NoBuffer);
       return;
     }
-    packet.tail = arp.put(packet.view, packet.head, arp.Op.Request, iface.macHigh, iface.macLow, source, 0, 0, target);
+    const station = findV4(iface, source)?.station ?? null;
+    const [ownHigh, ownLow] = station === null ? [iface.macHigh, iface.macLow] : [station.high, station.low];
+    packet.tail = arp.put(packet.view, packet.head, arp.Op.Request, ownHigh, ownLow, source, 0, 0, target);
     this.ethernet.arpFrame(iface, packet, high, low);
   }
 
@@ -178,7 +181,7 @@ export class Arp implements Solicitor {
   }
 
   private announce(claim: Claim): void {
-    if (claim.announcements >= this.ctx.sysctl.v['net.ipv4.conf.all.arp_announce_count']) return;
+    if (claim.announcements >= claim.address.iface.conf4.arp_announce_count) return;
     claim.announcements++;
     const word = claim.address.address.w3;
     if (claim.address.iface.running) this.send(claim.address.iface, word, word, 0xffff, -1);

@@ -4,7 +4,7 @@ import * as arpWire from '../../wire/arp.js';
 import * as ethernet from '../../wire/ethernet.js';
 import * as vlan from '../../wire/vlan.js';
 import type { Context } from '../context.js';
-import type { Interface, Link } from '../interface.js';
+import type { Interface, Link, Station } from '../interface.js';
 import type { Arp } from './arp.js';
 import { type Neighbor, NeighborState } from './neighbor.js';
 
@@ -15,6 +15,8 @@ export interface NetworkInput {
 
 /** A claim on whole frames: packet sockets and the bridge. */
 export interface FrameTap {
+  /** It has a say in packets that only pass through, to no address of ours. */
+  readonly transit: boolean;
   /** True when it took the packet over, and the stack sees no more of it. */
   frame(iface: Interface, packet: Packet): boolean;
 }
@@ -58,12 +60,15 @@ export class Ethernet implements Link {
     if (iface.master?.frame(iface, packet)) return;
     let type = ethernet.type(view, at);
     if (type === ethernet.EtherType.Vlan && this.tagged(iface, packet)) return;
-    if (ethernet.destinationHigh(view, at) !== iface.macHigh || ethernet.destinationLow(view, at) !== iface.macLow) {
-      if (!ethernet.isGroup(view, at)) {
+    const high = ethernet.destinationHigh(view, at);
+    const low = ethernet.destinationLow(view, at);
+    if (high !== iface.macHigh || low !== iface.macLow) {
+      const group = ethernet.isGroup(view, at);
+      if (!group && !iface.stations.some((s) => s.low === low && s.high === high)) {
         this.ctx.drop(packet, Drop.EthernetOtherHost);
         return;
       }
-      packet.flags |= ethernet.isBroadcast(view, at) ? PacketFlag.LinkBroadcast : PacketFlag.LinkMulticast;
+      if (group) packet.flags |= ethernet.isBroadcast(view, at) ? PacketFlag.LinkBroadcast : PacketFlag.LinkMulticast;
     }
     packet.head = at + ethernet.HEADER_LEN;
     if (type === ethernet.EtherType.Vlan) {
@@ -123,6 +128,17 @@ export class Ethernet implements Link {
     else this.frame(iface, packet, 0x3333, destination.w3);
   }
 
+  /** To a group, from a virtual router's station. */
+  outputFrom(station: Station, iface: Interface, packet: Packet): void {
+    const { destination, view } = packet;
+    const v4 = packet.family === 4;
+    const at = packet.push(ethernet.HEADER_LEN);
+    const low = v4 ? 0x5e000000 | (destination.w3 & 0x7fffff) : destination.w3;
+    ethernet.put(view, at, v4 ? 0x0100 : 0x3333, low, station.high, station.low, v4 ? ethernet.EtherType.Ipv4 : ethernet.EtherType.Ipv6);
+    packet.link = at;
+    iface.transmit(packet);
+  }
+
   /** Puts the header and transmits. */
   frame(iface: Interface, packet: Packet, high: number, low: number): void {
     if (this.ctx.observer.verdict !== null) this.ctx.observer.verdict(packet, 'neighbour', ethernet.formatMac(high, low));
@@ -133,10 +149,12 @@ export class Ethernet implements Link {
     iface.transmit(packet);
   }
 
-  /** Sends an ARP packet of 28 octets, head at its first. */
+  /** Sends an ARP packet of 28 octets, head at its first, from the station that it names. */
   arpFrame(iface: Interface, packet: Packet, high: number, low: number): void {
     const at = packet.push(ethernet.HEADER_LEN);
-    ethernet.put(packet.view, at, high, low, iface.macHigh, iface.macLow, ethernet.EtherType.Arp);
+    const arp = at + ethernet.HEADER_LEN;
+    const [fromHigh, fromLow] = [arpWire.senderMacHigh(packet.view, arp), arpWire.senderMacLow(packet.view, arp)];
+    ethernet.put(packet.view, at, high, low, fromHigh, fromLow, ethernet.EtherType.Arp);
     packet.link = at;
     // Padded by hand: a TAP does not pad, and some receivers count what is shorter as an error.
     const short = ethernet.FRAME_MIN - ethernet.HEADER_LEN - arpWire.PACKET_LEN;
