@@ -22,6 +22,8 @@ export interface Schema {
   readonly minItems?: number;
   readonly maxItems?: number;
   readonly properties?: Readonly<Record<string, Schema>>;
+  /** For keys that are none of `properties`, by their form. */
+  readonly patternProperties?: Readonly<Record<string, Schema>>;
   readonly propertyNames?: Schema;
   readonly additionalProperties?: false | Schema;
   readonly required?: readonly string[];
@@ -120,13 +122,14 @@ function checkItems({ items, minItems, maxItems }: Schema, value: readonly unkno
 }
 
 function checkObject(schema: Schema, value: Readonly<Record<string, unknown>>, place: string): void {
-  const { properties = {}, additionalProperties, propertyNames, required = [] } = schema;
+  const { properties = {}, patternProperties = {}, additionalProperties, propertyNames, required = [] } = schema;
+  const patterns = Object.entries(patternProperties).map(([pattern, member]) => [new RegExp(pattern, 'u'), member] as const);
   for (const key of required) if (value[key] === undefined) wrong(place, `has no '${key}'`);
   for (const [key, member] of Object.entries(value)) {
     if (member === undefined) continue;
     const at = placeOf(place, key);
     if (propertyNames !== undefined) checkSchema(propertyNames, key, at);
-    const known = Object.hasOwn(properties, key) ? properties[key] : additionalProperties;
+    const known = Object.hasOwn(properties, key) ? properties[key] : (patterns.find(([p]) => p.test(key))?.[1] ?? additionalProperties);
     if (known === false) wrong(at, `is unknown${hint(key, Object.keys(properties))}`);
     if (known !== undefined) checkSchema(known, member, at);
   }

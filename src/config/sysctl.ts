@@ -1,6 +1,6 @@
 import type { ConfigError } from '../base/errors.js';
 import { profiles } from '../net/profiles.js';
-import { Sysctl, type SysctlName, sysctls } from '../net/sysctl.js';
+import { Sysctl, sysctls } from '../net/sysctl.js';
 import type { SysctlEntry } from '../net/sysctl-entry.js';
 import type { Config } from './config.js';
 import { placeOf, type Schema, wrong } from './schema.js';
@@ -12,18 +12,24 @@ function schemaOf(entry: SysctlEntry): Schema {
   const [minimum, maximum] = entry.range ?? [0, 0];
   const number: Schema = { type: 'integer', minimum, maximum };
   if (entry.type === 'choice') return { type: 'string', enum: entry.choices ?? [], description };
+  if (entry.type === 'text') return { type: 'string', pattern: entry.pattern as string, description };
   if (entry.type === 'triple') return { description, anyOf: [{ type: 'array', items: number, minItems: 3, maxItems: 3 }, { type: 'string' }] };
   if (entry.type === 'flag') return { description, anyOf: [number, { type: 'boolean' }] };
   return { ...number, description };
 }
+
+/** Tunables of one interface, or of those without their own: net.ipv6.conf.eth0.accept_ra, net.ipv4.neigh.eth0.retrans_time_ms. */
+const INTERFACE_NAME = '^net\\.ipv[46]\\.(conf|neigh)\\.[^ ]+\\.[a-z0-9_]+$';
 
 /** Tunables. The profile is their other source, so a change of it is felt here. */
 export const sysctl: Section<'sysctl'> = {
   key: 'sysctl',
   schema: {
     type: 'object',
-    description: 'Tunables by their Linux names; ours begin with anystack.',
+    description:
+      'Tunables by their Linux names; ours begin with anystack. Those with .conf.all. or .neigh.default. in them may have an interface there.',
     properties: Object.fromEntries(Object.entries(sysctls).map(([name, entry]) => [name, schemaOf(entry)])),
+    patternProperties: { [INTERFACE_NAME]: { description: "One interface's.", anyOf: [{ type: 'integer' }, { type: 'boolean' }] } },
     additionalProperties: false,
   },
   check({ profile, sysctl: values = {} }) {
@@ -45,19 +51,20 @@ export const sysctl: Section<'sysctl'> = {
 };
 
 interface Setting {
-  readonly name: SysctlName;
+  readonly name: string;
   readonly value: unknown;
 }
 
 function effective({ profile, sysctl: values }: Config): Map<string, Setting> {
   const all = { ...profiles[profile ?? 'linux'], ...values };
-  return new Map(Object.entries(all).map(([name, value]) => [name, { name: name as SysctlName, value }]));
+  return new Map(Object.entries(all).map(([name, value]) => [name, { name, value }]));
 }
 
 interface SettingStep extends Step {
-  readonly name: SysctlName;
+  readonly name: string;
 }
 
+/** `value` undefined: it is set no longer. */
 function setting({ name, value }: Setting): SettingStep {
   let old: unknown;
   return {
@@ -65,14 +72,16 @@ function setting({ name, value }: Setting): SettingStep {
     place: placeOf('sysctl', name),
     run: ({ core }) => {
       const { sysctl: live } = core.ctx;
-      old = live.v[name];
-      live.set(name, value);
+      old = live.given(name);
+      write(live, name, value);
     },
-    undo: ({ core }) => core.ctx.sysctl.set(name, old),
+    undo: ({ core }) => write(core.ctx.sysctl, name, old),
   };
 }
 
-function toDefault(step: Step): Step {
-  const { name } = step as SettingStep;
-  return setting({ name, value: sysctls[name].default });
+function write(live: Sysctl, name: string, value: unknown): void {
+  if (value === undefined) live.unset(name);
+  else live.set(name, value);
 }
+
+const toDefault = (step: Step): Step => setting({ name: (step as SettingStep).name, value: undefined });

@@ -1,5 +1,6 @@
 import { ConfigError } from '../base/errors.js';
 import { filterSysctls } from './filter/sysctl.js';
+import { DEFAULT, emptyTunables, type InterfaceTunables, leafOf, nameFor, scopedName } from './interface-sysctl.js';
 import { ipSysctls } from './ip/sysctl.js';
 import { ipv6Sysctls } from './ipv6/sysctl.js';
 import { linkSysctls } from './link/sysctl.js';
@@ -18,11 +19,24 @@ export type SysctlValues = { -readonly [K in SysctlName]: (typeof sysctls)[K] ex
 
 const defaults = Object.fromEntries(Object.entries(sysctls).map(([name, entry]) => [name, entry.default])) as SysctlValues;
 
-/** The tunables of one stack. Precedence: profile < file < live change < socket. */
+/** Two names of one thing: writing either writes both. */
+const twins: Partial<Record<SysctlName, SysctlName>> = {
+  'net.ipv4.ip_forward': 'net.ipv4.conf.all.forwarding',
+  'net.ipv4.conf.all.forwarding': 'net.ipv4.ip_forward',
+};
+
+/**
+ * The tunables of one stack. Precedence: profile < file < live change < socket. Those of interfaces (net.ipv4.conf, net.ipv4.neigh and IPv6's)
+ * have a value for `all`; `default` has another for interfaces without their own; an interface's name is for that one, now and when it
+ * comes back.
+ */
 export class Sysctl {
   /** Read freely, write only through set. */
   readonly v: SysctlValues = { ...defaults };
   private readonly listeners: { name: SysctlName; changed: () => void }[] = [];
+  /** Values of interfaces and of `default`, by name as written. */
+  private readonly own = new Map<string, SysctlValue>();
+  private readonly interfaces = new Map<string, InterfaceTunables>();
 
   constructor(profile: ProfileName = 'linux', values: Readonly<Record<string, unknown>> = {}) {
     for (const [name, value] of Object.entries(profiles[profile])) this.set(name, value);
@@ -31,36 +45,93 @@ export class Sysctl {
 
   /** Throws ConfigError when there is no such name. */
   get(name: string): SysctlValue {
-    return this.v[known(name)];
+    const { base, scope } = known(name);
+    return scope === '' ? this.v[base] : this.valueFor(base, scope);
+  }
+
+  /** What was set under just this name; undefined for an interface that goes by `default` or `all`. Throws ConfigError when there is no such name. */
+  given(name: string): SysctlValue | undefined {
+    const { base, scope } = known(name);
+    return scope === '' ? this.v[base] : this.own.get(name);
   }
 
   /** Sets one value, given as number, text ("4096 131072 6291456") or triple. Throws ConfigError for an unknown name or a value out of range. */
   set(name: string, value: unknown): void {
-    const key = known(name);
-    (this.v as Record<string, SysctlValue>)[key] = parse(key, sysctls[key], value);
-    for (const listener of this.listeners) if (listener.name === key) listener.changed();
+    const { base, scope } = known(name);
+    const parsed = parse(name, sysctls[base], value);
+    if (scope !== '') this.own.set(name, parsed);
+    else {
+      (this.v as Record<string, SysctlValue>)[base] = parsed;
+      const twin = twins[base];
+      if (twin !== undefined) (this.v as Record<string, SysctlValue>)[twin] = parsed;
+    }
+    this.changed(base);
   }
 
-  /** All tunables with their entries and present values. */
-  list(): { name: SysctlName; value: SysctlValue; entry: SysctlEntry }[] {
-    return (Object.keys(sysctls) as SysctlName[]).map((name) => ({ name, value: this.v[name], entry: sysctls[name] }));
+  /** Back to the table's value, or for an interface to that of the others. Throws ConfigError when there is no such name. */
+  unset(name: string): void {
+    const { base, scope } = known(name);
+    if (scope === '') this.set(name, sysctls[base].default);
+    else if (this.own.delete(name)) this.changed(base);
   }
 
-  /** For components that must act on a change; `changed` runs after the value stands. */
+  private changed(base: SysctlName): void {
+    const twin = twins[base];
+    for (const [name, tunables] of this.interfaces) {
+      this.fill(tunables, base, name);
+      if (twin !== undefined) this.fill(tunables, twin, name);
+    }
+    for (const listener of this.listeners) if (listener.name === base || listener.name === twin) listener.changed();
+  }
+
+  private valueFor(base: SysctlName, scope: string): SysctlValue {
+    return this.own.get(nameFor(base, scope)) ?? this.own.get(nameFor(base, DEFAULT)) ?? this.v[base];
+  }
+
+  private fill(tunables: InterfaceTunables, base: SysctlName, name: string): void {
+    const leaf = leafOf(base);
+    if (leaf !== null) (tunables[leaf.key] as Record<string, SysctlValue>)[leaf.word] = this.valueFor(base, name);
+  }
+
+  /** The values of an interface, kept up to date until `detach`. */
+  attach(name: string): InterfaceTunables {
+    const tunables = emptyTunables();
+    for (const base of Object.keys(sysctls)) this.fill(tunables, base as SysctlName, name);
+    this.interfaces.set(name, tunables);
+    return tunables;
+  }
+
+  /** The interface is gone. What was set for its name stays. */
+  detach(name: string): void {
+    this.interfaces.delete(name);
+  }
+
+  /** All tunables with their entries and present values; behind them what interfaces have otherwise. */
+  list(): { name: string; value: SysctlValue; entry: SysctlEntry }[] {
+    const table = (Object.keys(sysctls) as SysctlName[]).map((name) => ({ name: name as string, value: this.v[name], entry: sysctls[name] }));
+    return [...table, ...[...this.own].map(([name, value]) => ({ name, value, entry: sysctls[known(name).base] }))];
+  }
+
+  /** For components that must act on a change, of an interface's value too; `changed` runs after the value stands. */
   onChange(name: SysctlName, changed: () => void): void {
     this.listeners.push({ name, changed });
   }
 }
 
-function known(name: string): SysctlName {
-  if (name in sysctls) return name as SysctlName;
-  throw new ConfigError(`sysctl ${name}: no such tunable; nearest is ${nearest(name, Object.keys(sysctls))}`);
+function known(name: string): { readonly base: SysctlName; readonly scope: string } {
+  const { base, scope } = scopedName(name);
+  if (base in sysctls) return { base: base as SysctlName, scope };
+  throw new ConfigError(`sysctl ${name}: no such tunable; nearest is ${nearest(base, Object.keys(sysctls))}`);
 }
 
 function parse(name: string, entry: SysctlEntry, value: unknown): SysctlValue {
   if (entry.type === 'choice') {
     if (entry.choices?.includes(String(value))) return String(value);
     throw new ConfigError(`sysctl ${name}: ${String(value)} is not one of ${entry.choices?.join(', ')}`);
+  }
+  if (entry.type === 'text') {
+    if (new RegExp(entry.pattern as string).test(String(value))) return String(value);
+    throw new ConfigError(`sysctl ${name}: ${String(value)} does not look like ${String(entry.default)}`);
   }
   if (entry.type === 'triple') {
     const parts = Array.isArray(value) ? value : String(value).trim().split(/\s+/);

@@ -74,12 +74,12 @@ export class FastPath {
     const { hooks } = ip;
     if (v['anystack.fast_path'] === 0 || ip.routes.listRules().length > 0) return false;
     if (observer.rx !== null || observer.tx !== null || observer.sent !== null || observer.verdict !== null) return false;
-    if (this.demux.tap !== null || iface.master !== null || iface.stacked !== null || iface.medium === 'loopback') return false;
+    if (this.demux.tap !== null || (iface.master !== null && (iface.master.transit || iface.bare)) || iface.stacked !== null || iface.medium === 'loopback') return false;
     if (hooks.prerouting !== null || hooks.forward !== null || hooks.postrouting !== null) return false;
     if (hooks.verify !== null || hooks.protect !== null) return false;
-    this.reverse = v['net.ipv4.conf.all.rp_filter'];
-    const open4 = v['net.ipv4.ip_forward'] !== 0;
-    const open6 = v['net.ipv6.conf.all.forwarding'] !== 0 && this.demux.ipv6 !== null;
+    this.reverse = iface.conf4.rp_filter;
+    const open4 = iface.conf4.forwarding !== 0;
+    const open6 = iface.conf6.forwarding !== 0 && iface.conf6.disable_ipv6 === 0 && this.demux.ipv6 !== null;
     this.fib4 = open4 ? ip.routes.fibOf(4, MAIN_TABLE, iface.vrf) : null;
     this.fib6 = open6 ? ip.routes.fibOf(6, MAIN_TABLE, iface.vrf) : null;
     return this.fib4 !== null || this.fib6 !== null;

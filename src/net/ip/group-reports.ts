@@ -100,10 +100,10 @@ export class GroupReports implements Reporter {
   private readonly dialect: Dialect;
   private readonly v4: boolean;
   /** The version to speak whatever is heard; 0: as the queriers do. */
-  private readonly forced: () => number;
+  private readonly forced: (iface: Interface) => number;
   private readonly members = new Map<Interface, Member>();
 
-  constructor(ctx: Context, multicast: Multicast, dialect: Dialect, v4: boolean, forced: () => number) {
+  constructor(ctx: Context, multicast: Multicast, dialect: Dialect, v4: boolean, forced: (iface: Interface) => number) {
     this.ctx = ctx;
     this.multicast = multicast;
     this.dialect = dialect;
@@ -119,7 +119,7 @@ export class GroupReports implements Reporter {
 
   /** The version of the oldest querier heard of late, 0 for the newest: RFC 9776 §7.2.1. */
   private older(member: Member): number {
-    const forced = this.forced();
+    const forced = this.forced(member.iface);
     if (forced !== 0) return forced;
     let oldest = 0;
     for (const [version, until] of member.olderUntil) if (until > this.ctx.now && (oldest === 0 || version < oldest)) oldest = version;

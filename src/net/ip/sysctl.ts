@@ -2,7 +2,11 @@ import { flag, int } from '../sysctl-entry.js';
 
 /** IP of both families, ICMP, fragments, path MTU. */
 export const ipSysctls = {
-  'net.ipv4.ip_forward': flag(0, { help: 'Forward IPv4 packets between interfaces.', source: 'RFC 1812; Linux' }),
+  'net.ipv4.ip_forward': flag(0, {
+    help: 'Forward IPv4 packets between interfaces: the same as net.ipv4.conf.all.forwarding.',
+    source: 'RFC 1812; Linux',
+  }),
+  'net.ipv4.conf.all.forwarding': flag(0, { help: 'Forward IPv4 packets that come in.', source: 'RFC 1812; Linux' }),
   'anystack.fast_path': flag(1, {
     help: 'Forward plain packets by the short road where nothing looks at them on their way; 0 sends all by the long one, which does the same.',
     source: 'own: ARCHITECTURE.md, "How a packet lives"',

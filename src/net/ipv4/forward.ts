@@ -48,12 +48,12 @@ export class Forward4 {
     const route = this.lookup(iface, packet);
     if (route === null) return;
     const out = ip.interfaces.at(route.index) as Interface;
-    if (ctx.sysctl.v['net.ipv4.conf.all.rp_filter'] !== 0 && !this.reversePath(iface, packet)) {
+    if (iface.conf4.rp_filter !== 0 && !this.reversePath(iface, packet)) {
       ctx.drop(packet, Drop.IpReversePath);
       return;
     }
     const broadcast = isSubnetBroadcast(out, packet.destination);
-    if (broadcast && ctx.sysctl.v['net.ipv4.conf.all.bc_forwarding'] === 0) {
+    if (broadcast && iface.conf4.bc_forwarding === 0) {
       ctx.drop(packet, Drop.IpBroadcastForward); // RFC 2644
       return;
     }
@@ -61,7 +61,7 @@ export class Forward4 {
     packet.outIndex = out.index;
     if (ip.hooks.verify !== null && !ip.hooks.verify(packet, iface, out)) return;
     if (ip.hooks.forward !== null && !ip.hooks.forward(packet, iface, out)) return;
-    if (out === iface && ctx.sysctl.v['net.ipv4.conf.all.send_redirects'] !== 0) this.redirect(iface, packet, route);
+    if (out === iface && iface.conf4.send_redirects !== 0) this.redirect(iface, packet, route);
     packet.ttl--;
     wire.decrementTtl(packet.view, packet.network);
     ctx.counters.count(Counter.IpForwDatagrams);
@@ -96,7 +96,7 @@ export class Forward4 {
     flow.inIndex = 0;
     const back = this.ip.routes.lookup(flow);
     if (back === null || back.type !== 'unicast') return false;
-    return this.ctx.sysctl.v['net.ipv4.conf.all.rp_filter'] === 2 || back.index === iface.index;
+    return iface.conf4.rp_filter === 2 || back.index === iface.index;
   }
 
   /** RFC 1812 §5.2.7.2: out where it came in, from a host that could reach the next hop itself. */

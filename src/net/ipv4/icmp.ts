@@ -205,12 +205,13 @@ export class Icmp4 implements Transport {
   error(): void {}
 
   private redirectIn(packet: Packet): void {
-    const v = this.ctx.sysctl.v;
     const inner = wire.quoted(packet.head);
+    const conf = this.ip.interfaces.at(packet.inIndex)?.conf4;
     if (
       this.redirect === null ||
-      v['net.ipv4.ip_forward'] !== 0 ||
-      v['net.ipv4.conf.all.accept_redirects'] === 0 ||
+      conf === undefined ||
+      conf.forwarding !== 0 ||
+      conf.accept_redirects === 0 ||
       wire.code(packet.view, packet.head) > wire.Redirect.HostForTos
     ) {
       this.ctx.drop(packet, Drop.IcmpErrorUnmatched);

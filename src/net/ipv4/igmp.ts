@@ -32,7 +32,7 @@ export class Igmp implements Transport, Dialect {
   constructor(ctx: Context, ip: IpLayer, multicast: Multicast) {
     this.ctx = ctx;
     this.ip = ip;
-    this.reports = new GroupReports(ctx, multicast, this, true, () => ctx.sysctl.v['net.ipv4.conf.all.force_igmp_version'] % 3);
+    this.reports = new GroupReports(ctx, multicast, this, true, (iface) => iface.conf4.force_igmp_version % 3);
     multicast.igmp = this.reports;
     ip.register(Protocol.Igmp, this);
   }

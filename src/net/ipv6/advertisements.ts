@@ -5,7 +5,6 @@ import { type Micros, NEVER, seconds } from '../../base/time.js';
 import * as ipv6 from '../../wire/ipv6.js';
 import * as wire from '../../wire/nd.js';
 import * as options from '../../wire/nd-options.js';
-import type { Context } from '../context.js';
 import type { Interface } from '../interface.js';
 import type { NameService } from './learned.js';
 import type { Prefixes } from './prefixes.js';
@@ -36,7 +35,6 @@ const ANY = new Address();
 
 /** Router advertisements as hosts take them: RFC 4861 §6.3.4, RFC 4191, RFC 4862 §5.5.3, RFC 8106, RFC 8781. */
 export class Advertisements {
-  private readonly ctx: Context;
   private readonly routers: Routers;
   private readonly prefixes: Prefixes;
   private readonly slaac: Slaac;
@@ -46,7 +44,6 @@ export class Advertisements {
   private readonly events: AdvertisementEvents;
 
   constructor(
-    ctx: Context,
     routers: Routers,
     prefixes: Prefixes,
     slaac: Slaac,
@@ -54,7 +51,6 @@ export class Advertisements {
     solicitations: RouterSolicitations,
     events: AdvertisementEvents,
   ) {
-    this.ctx = ctx;
     this.events = events;
     this.routers = routers;
     this.prefixes = prefixes;
@@ -65,23 +61,21 @@ export class Advertisements {
 
   /** Hosts believe; routers only when told to. */
   believes(iface: Interface): boolean {
-    const v = this.ctx.sysctl.v;
-    if (!iface.autoconf) return false;
-    return v['net.ipv6.conf.all.accept_ra'] === 2 || (v['net.ipv6.conf.all.accept_ra'] === 1 && v['net.ipv6.conf.all.forwarding'] === 0);
+    const { accept_ra, forwarding } = iface.conf6;
+    return iface.autoconf && (accept_ra === 2 || (accept_ra === 1 && forwarding === 0));
   }
 
   /** An advertisement that passed the checks of every message. 0 or the reason to drop it. Does not own the packet. */
   input(iface: Interface, packet: Packet): number {
     const { view, head, tail, source } = packet;
-    const v = this.ctx.sysctl.v;
     if (!source.isLinkLocal) return Drop.NdBadAddress;
     if (!this.believes(iface)) return Drop.NdRefused;
     const first = wire.options(view, head);
     this.meet(iface, packet, first);
     this.parameters(iface, view, head);
     const lifetime = wire.raLifetime(view, head);
-    if (v['net.ipv6.conf.all.accept_ra_defrtr'] !== 0) {
-      this.routers.offer(iface, source, ANY, 0, this.preference(wire.raFlags(view, head)), seconds(lifetime));
+    if (iface.conf6.accept_ra_defrtr !== 0) {
+      this.routers.offer(iface, source, ANY, 0, this.preference(iface, wire.raFlags(view, head)), seconds(lifetime));
       if (lifetime > 0) this.solicitations.end(iface); // RFC 7559 §2.1
     }
     for (let o = first; o < tail; o = options.next(view, o)) this.option(iface, source, view, o);
@@ -104,20 +98,20 @@ export class Advertisements {
     const hops = wire.raHopLimit(view, head);
     const reachable = wire.raReachable(view, head);
     const retrans = wire.raRetrans(view, head);
-    if (hops >= this.ctx.sysctl.v['net.ipv6.conf.all.accept_ra_min_hop_limit']) iface.hopLimit = hops;
+    if (hops >= iface.conf6.accept_ra_min_hop_limit) iface.hopLimit = hops;
     if (iface.neighbors === null) return;
     if (reachable > 0 && reachable <= REACHABLE_MAX_MS) iface.neighbors.reachableMs6 = reachable;
     if (retrans > 0 && retrans <= REACHABLE_MAX_MS) iface.neighbors.retransMs6 = retrans;
   }
 
-  private preference(flags: number): number {
-    return this.ctx.sysctl.v['net.ipv6.conf.all.accept_ra_rtr_pref'] === 0 ? 0 : wire.preference(flags);
+  private preference(iface: Interface, flags: number): number {
+    return iface.conf6.accept_ra_rtr_pref === 0 ? 0 : wire.preference(flags);
   }
 
   private option(iface: Interface, router: Address, view: DataView, o: number): void {
     switch (options.kind(view, o)) {
       case options.Kind.Prefix:
-        if (this.ctx.sysctl.v['net.ipv6.conf.all.accept_ra_pinfo'] !== 0) this.prefixOption(iface, router, view, o);
+        if (iface.conf6.accept_ra_pinfo !== 0) this.prefixOption(iface, router, view, o);
         return;
       case options.Kind.Mtu:
         this.mtu(iface, options.mtu(view, o));
@@ -157,7 +151,7 @@ export class Advertisements {
 
   /** RFC 4861 §6.3.4: between the least and the device's. */
   private mtu(iface: Interface, mtu: number): void {
-    if (this.ctx.sysctl.v['net.ipv6.conf.all.accept_ra_mtu'] === 0 || mtu < ipv6.MTU_MIN || mtu > iface.mtu || mtu === iface.mtu6) return;
+    if (iface.conf6.accept_ra_mtu === 0 || mtu < ipv6.MTU_MIN || mtu > iface.mtu || mtu === iface.mtu6) return;
     iface.mtu6 = mtu;
     this.events.changed();
   }
@@ -167,10 +161,10 @@ export class Advertisements {
     const { prefix } = this;
     const length = options.prefixLength(view, o);
     const reserved = (options.routeFlags(view, o) & 0x18) === 0x10;
-    if (length > this.ctx.sysctl.v['net.ipv6.conf.all.accept_ra_rt_info_max_plen'] || reserved) return; // RFC 4191 §2.3: a reserved preference voids it
+    if (length > iface.conf6.accept_ra_rt_info_max_plen || reserved) return; // RFC 4191 §2.3: a reserved preference voids it
     options.routePrefix(view, o, prefix);
     if (prefix.isLinkLocal || prefix.isMulticast) return;
-    this.routers.offer(iface, router, prefix, length, this.preference(options.routeFlags(view, o)), span(options.lifetime(view, o)));
+    this.routers.offer(iface, router, prefix, length, this.preference(iface, options.routeFlags(view, o)), span(options.lifetime(view, o)));
   }
 }
 

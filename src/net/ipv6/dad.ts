@@ -63,7 +63,7 @@ export class Dad implements Claims {
       this.events.claimed(address, false);
       return;
     }
-    if (this.ctx.sysctl.v['net.ipv6.conf.all.optimistic_dad'] !== 0 && address.origin === 'ra') address.state = 'optimistic';
+    if (iface.conf6.optimistic_dad !== 0 && address.origin === 'ra') address.state = 'optimistic';
     this.begin(address);
   }
 
@@ -74,13 +74,12 @@ export class Dad implements Claims {
 
   /** The link is up, perhaps another one: all addresses are probed for (again), those in use without interruption. */
   linkUp(iface: Interface): void {
-    for (const a of iface.addresses)
-      if (!a.address.isV4 && a.state !== 'duplicate' && this.ctx.sysctl.v['net.ipv6.conf.all.dad_transmits'] > 0) this.begin(a);
+    for (const a of iface.addresses) if (!a.address.isV4 && a.state !== 'duplicate' && iface.conf6.dad_transmits > 0) this.begin(a);
   }
 
   private begin(address: InterfaceAddress): void {
     this.end(address);
-    const claim = new Claim(address, this.ctx.sysctl.v['net.ipv6.conf.all.dad_transmits'], this);
+    const claim = new Claim(address, address.iface.conf6.dad_transmits, this);
     this.claims.set(address, claim);
     // RFC 4862 §5.4.2: at random, for what many stations begin at one time: links that come up, advertised prefixes.
     const alone = address.origin === 'static' && address.iface.addresses.some((a) => a !== address && !a.address.isV4 && a.state === 'preferred');
@@ -107,13 +106,13 @@ export class Dad implements Claims {
       return;
     }
     claim.sent++;
-    const nonce = this.ctx.sysctl.v['net.ipv6.conf.all.enhanced_dad'] === 0 ? null : claim.nonce;
+    const nonce = iface.conf6.enhanced_dad === 0 ? null : claim.nonce;
     if (nonce !== null) {
       nonce[0] = this.ctx.prng.uint32() & 0xffff;
       nonce[1] = this.ctx.prng.uint32();
     }
     this.sender.solicitation(iface, address.address, null, null, nonce);
-    const wait = millis(iface.neighbors?.retransMs6 || this.ctx.sysctl.v['net.ipv4.neigh.default.retrans_time_ms']);
+    const wait = millis(iface.neighbors?.retransMs6 || iface.neigh6.retrans_time_ms);
     this.ctx.wheel.arm(claim.timer, this.ctx.now + wait);
   }
 
@@ -131,7 +130,7 @@ export class Dad implements Claims {
     if (claim !== undefined && nonce >= 0 && claim.sent > 0) {
       const at = options.nonce(nonce);
       if (options.length(view, nonce) === options.NONCE_LEN && view.getUint16(at) === claim.nonce[0] && view.getInt32(at + 2) === claim.nonce[1]) {
-        claim.wanted = Math.min(claim.sent + LOOPED_PROBES, this.ctx.sysctl.v['net.ipv6.conf.all.dad_transmits'] + LOOPED_PROBES);
+        claim.wanted = Math.min(claim.sent + LOOPED_PROBES, address.iface.conf6.dad_transmits + LOOPED_PROBES);
         return true;
       }
     }

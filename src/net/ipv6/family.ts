@@ -3,6 +3,7 @@ import { Drop } from '../../base/drops.js';
 import { Errno } from '../../base/errors.js';
 import type { Packet } from '../../base/packet.js';
 import { Unreachable } from '../../wire/icmpv6.js';
+import { MTU_MIN } from '../../wire/ipv6.js';
 import type { Context } from '../context.js';
 import { type Interface, type InterfaceAddress, MTU6_MAX } from '../interface.js';
 import type { Addresses } from '../ip/addresses.js';
@@ -87,17 +88,17 @@ export class Family6 {
   private readonly base: Foundation;
   private readonly up = new Set<Interface>();
   private readonly flow = new Flow();
-  private readonly enabled: boolean;
+  /** Interfaces that have joined routers' groups. */
+  private readonly routing = new Set<Interface>();
 
   constructor(base: Foundation) {
     const { ctx, ip } = base;
     this.base = base;
-    this.enabled = ctx.sysctl.v['net.ipv6.conf.all.disable_ipv6'] === 0;
     this.icmp = new Icmp6(ctx, ip);
     this.forward = new Forward6(ctx, ip, base.ethernet, this.icmp);
     this.reassembly = new Reassembly(ctx, fragmentFormat6(ctx, this.icmp), (index) => ip.interfaces.at(index)?.vrf ?? 0);
     this.input = new Ipv6(ctx, ip, this.icmp, this.forward, this.reassembly);
-    this.selection = new SourceSelection(ctx, ip);
+    this.selection = new SourceSelection(ip);
     this.sender = new NdSender(ctx, ip);
     this.dad = new Dad(ctx, this.sender, base.multicast, {
       claimed: (address, probed) => this.claimed(address, probed),
@@ -108,7 +109,7 @@ export class Family6 {
     this.prefixes = new Prefixes(ctx, ip.routes);
     this.names = new NameService(ctx);
     this.solicitations = new RouterSolicitations(ctx, this.sender);
-    this.advertisements = new Advertisements(ctx, this.routers, this.prefixes, this.slaac, this.names, this.solicitations, {
+    this.advertisements = new Advertisements(this.routers, this.prefixes, this.slaac, this.names, this.solicitations, {
       changed: () => ip.routes.invalidate(),
       advertised: (iface, flags) => {
         for (const w of this.watchers) w.advertised?.(iface, flags);
@@ -122,30 +123,32 @@ export class Family6 {
     this.mld = new Mld(ctx, ip, base.multicast);
     this.advertiser = new Advertiser(ctx, this.sender);
     this.nd.router = this.advertiser;
-    this.nd.anycast = this.input.anycast = this.icmp.anycast = (iface, target) => this.isRouter && isSubnetRouter(iface, target);
+    this.nd.anycast = this.input.anycast = this.icmp.anycast = (iface, target) => isRouter(iface) && isSubnetRouter(iface, target);
     this.icmp.nd = this.nd;
     this.icmp.mld = this.mld;
     this.forward.redirects = this.redirects;
     this.selection.fromNextHop = (address, destination) => this.isFromNextHop(address, destination);
     ip.v6 = new Output6(ctx, ip, base.ethernet, base.loopback, this.selection);
     base.addresses.nd = this.dad;
-    if (this.enabled) {
-      base.demux.ipv6 = this.input;
-      base.addresses.add(ip.loopback, { address: new Address(0, 0, 0, 1), length: 128 }, 'loopback');
-    }
+    base.demux.ipv6 = this.input;
+    if (isEnabled(ip.loopback)) this.addLoopback();
     ctx.sysctl.onChange('net.ipv6.conf.all.forwarding', () => this.roleChanged());
+    ctx.sysctl.onChange('net.ipv6.conf.all.disable_ipv6', () => this.enabledChanged());
+    ctx.sysctl.onChange('net.ipv6.conf.all.mtu', () => this.mtuChanged());
   }
 
   /** An interface is new, or its carrier, device or MTU changed. */
   linkChanged(iface: Interface): void {
-    if (!this.enabled || iface.medium !== 'ethernet' || iface.bare) return;
-    if (iface.running && !this.up.has(iface)) this.linkUp(iface);
-    else if (!iface.running && this.up.delete(iface)) this.linkDown(iface);
+    this.setMtu(iface);
+    if (iface.medium !== 'ethernet' || iface.bare) return;
+    const running = iface.running && isEnabled(iface);
+    if (running && !this.up.has(iface)) this.linkUp(iface);
+    else if (!running && this.up.delete(iface)) this.linkDown(iface);
   }
 
   private linkUp(iface: Interface): void {
     this.up.add(iface);
-    if (this.isRouter) this.joinRouters(iface, true);
+    this.joinRouters(iface, isRouter(iface));
     this.mld.reports.announce(iface);
     this.dad.linkUp(iface);
     this.slaac.linkUp(iface);
@@ -176,6 +179,7 @@ export class Family6 {
     this.names.forget(iface);
     iface.hopLimit = 0;
     iface.mtu6 = MTU6_MAX;
+    this.setMtu(iface);
     if (iface.neighbors !== null) iface.neighbors.reachableMs6 = iface.neighbors.retransMs6 = 0;
   }
 
@@ -197,22 +201,56 @@ export class Family6 {
     this.unlearn(iface);
   }
 
-  private get isRouter(): boolean {
-    return this.base.ctx.sysctl.v['net.ipv6.conf.all.forwarding'] !== 0;
-  }
-
   /** RFC 4861 §6.2.2, §6.2.5: a router listens to routers' groups and, unless told otherwise, to no advertisements. */
   private roleChanged(): void {
     this.base.ctx.touch();
     for (const iface of this.up) {
-      this.joinRouters(iface, this.isRouter);
-      if (this.isRouter) this.redirects.forget(iface);
+      if (this.routing.has(iface) === isRouter(iface)) continue;
+      this.joinRouters(iface, isRouter(iface));
+      if (isRouter(iface)) this.redirects.forget(iface);
       this.advertiser.changed(iface);
       this.heed(iface);
     }
   }
 
+  private addLoopback(): void {
+    this.base.addresses.add(this.base.ip.loopback, { address: new Address(0, 0, 0, 1), length: 128 }, 'loopback');
+  }
+
+  /** IPv6 on or off: an interface that loses it loses its addresses and what it learned; one that gains it begins anew. */
+  private enabledChanged(): void {
+    const { ctx, ip, addresses } = this.base;
+    ctx.touch();
+    for (const iface of ip.interfaces) {
+      const has = iface.addresses.some((a) => !a.address.isV4);
+      if (!isEnabled(iface)) {
+        this.linkChanged(iface);
+        this.unlearn(iface);
+        for (const a of [...iface.addresses]) if (!a.address.isV4) addresses.remove(iface, a.address);
+      } else if (iface === ip.loopback && !has) this.addLoopback();
+      else this.linkChanged(iface);
+    }
+    ctx.hyper.soon();
+  }
+
+  private mtuChanged(): void {
+    for (const iface of this.base.ip.interfaces) {
+      iface.mtu6 = MTU6_MAX;
+      this.setMtu(iface);
+    }
+    this.base.ip.routes.invalidate();
+  }
+
+  /** The tunable bounds IPv6 packets until a router tells otherwise. */
+  private setMtu(iface: Interface): void {
+    const { mtu } = iface.conf6;
+    if (mtu >= MTU_MIN && mtu <= iface.mtu && iface.mtu6 === MTU6_MAX) iface.mtu6 = mtu;
+  }
+
   private joinRouters(iface: Interface, join: boolean): void {
+    if (join === this.routing.has(iface)) return;
+    if (join) this.routing.add(iface);
+    else this.routing.delete(iface);
     for (const group of ROUTER_GROUPS) {
       if (join) this.base.multicast.join(this, iface, group);
       else this.base.multicast.leave(this, iface, group);
@@ -266,6 +304,9 @@ export class Family6 {
     this.nd.purge();
   }
 }
+
+const isEnabled = ({ conf6 }: Interface): boolean => conf6.disable_ipv6 === 0;
+const isRouter = ({ conf6 }: Interface): boolean => conf6.forwarding !== 0;
 
 /** Is the target the subnet-router anycast address of one of the interface's prefixes? RFC 4291 §2.6.1. */
 function isSubnetRouter(iface: Interface, target: Address): boolean {

@@ -74,7 +74,7 @@ export class Forward6 {
     packet.outIndex = out.index;
     if (ip.hooks.verify !== null && !ip.hooks.verify(packet, iface, out)) return;
     if (ip.hooks.forward !== null && !ip.hooks.forward(packet, iface, out)) return;
-    if (out === iface && ctx.sysctl.v['net.ipv6.conf.all.send_redirects'] !== 0) this.redirects?.redirect(iface, packet, route);
+    if (out === iface && iface.conf6.send_redirects !== 0) this.redirects?.redirect(iface, packet, route);
     packet.ttl--;
     wire.setHopLimit(packet.view, packet.network, packet.ttl);
     ctx.counters.count(Counter.Ip6OutForwDatagrams);

@@ -34,7 +34,7 @@ export class Mld implements Messages, Dialect {
   constructor(ctx: Context, ip: IpLayer, multicast: Multicast) {
     this.ctx = ctx;
     this.ip = ip;
-    this.reports = new GroupReports(ctx, multicast, this, false, () => (ctx.sysctl.v['net.ipv6.conf.all.force_mld_version'] === 1 ? 1 : 0));
+    this.reports = new GroupReports(ctx, multicast, this, false, (iface) => (iface.conf6.force_mld_version === 1 ? 1 : 0));
     multicast.mld = this.reports;
   }
 

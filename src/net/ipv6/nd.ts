@@ -156,7 +156,7 @@ export class Nd implements Solicitor, Messages {
 
   /** RFC 4861 §7.2.4, §7.2.7; `to` null: to all nodes. */
   private answer(iface: Interface, ours: InterfaceAddress | null, to: Address | null, anycast: boolean): void {
-    const forwards = this.ctx.sysctl.v['net.ipv6.conf.all.forwarding'] !== 0;
+    const forwards = iface.conf6.forwarding !== 0;
     const certain = !anycast && ours?.state !== 'optimistic'; // RFC 4429 §3.3: no override while in doubt
     const bits = (forwards ? wire.NaFlag.Router : 0) | (to === null ? 0 : wire.NaFlag.Solicited) | (certain ? wire.NaFlag.Override : 0);
     const target = this.target.clone();
@@ -244,14 +244,9 @@ export class Nd implements Solicitor, Messages {
 
   /** An address of ours is certain: RFC 9131 §4.1 has routers told, so that they need not ask when the first answer comes. */
   announce(address: InterfaceAddress): void {
-    if (
-      this.ctx.sysctl.v['net.ipv6.conf.all.ndisc_notify'] === 0 ||
-      address.address.isLinkLocal ||
-      !address.iface.running ||
-      address.iface.medium !== 'ethernet'
-    )
+    if (address.iface.conf6.ndisc_notify === 0 || address.address.isLinkLocal || !address.iface.running || address.iface.medium !== 'ethernet')
       return;
-    const forwards = this.ctx.sysctl.v['net.ipv6.conf.all.forwarding'] !== 0;
+    const forwards = address.iface.conf6.forwarding !== 0;
     this.sender.advertisement(address.iface, address.address, ALL_ROUTERS, forwards ? wire.NaFlag.Router : 0);
   }
 

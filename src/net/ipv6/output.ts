@@ -58,7 +58,7 @@ export class Output6 implements FamilyOutput {
     const at = packet.push(wire.HEADER_LEN);
     packet.network = at;
     packet.family = 6;
-    if (packet.ttl === 0) packet.ttl = path.iface.hopLimit || ctx.sysctl.v['net.ipv6.conf.all.hop_limit'];
+    if (packet.ttl === 0) packet.ttl = path.iface.hopLimit || path.iface.conf6.hop_limit;
     wire.put(packet.view, at, packet.trafficClass, path.flowLabel, length & 0xffff, next, packet.ttl, packet.source, packet.destination);
     ctx.counters.count(Counter.Ip6OutRequests);
   }
@@ -98,6 +98,11 @@ export class Output6 implements FamilyOutput {
   transmit(packet: Packet, path: Path): void {
     const { iface } = path;
     this.ctx.counters.count(Counter.Ip6OutTransmits);
+    if (iface.medium === 'loopback') {
+      // A group or a route of one's own may lead out of the loopback interface, which has no device.
+      this.loopback.output(packet);
+      return;
+    }
     if (path.group && (packet.flags & PacketFlag.Looped) === 0) this.loopback.groupCopy(iface, packet);
     // RFC 4291 §2.7.1: interface-local groups never leave; nor does what the sender gave no hop.
     if (path.group && ((packet.destination.w0 >>> 16) & 15) <= 1) packet.release();

@@ -54,13 +54,12 @@ export class RedirectTable implements Redirects {
   input(iface: Interface, packet: Packet): number {
     const { view, head } = packet;
     const { target, destination } = this;
-    const v = this.ctx.sysctl.v;
     wire.target(view, head, target);
     wire.destination(view, head, destination);
     if (!packet.source.isLinkLocal || destination.isMulticast || destination.isLinkLocal) return Drop.NdBadAddress;
     const onLink = target.equals(destination);
     if (!onLink && !target.isLinkLocal) return Drop.NdBadAddress;
-    if (v['net.ipv6.conf.all.forwarding'] !== 0 || v['net.ipv6.conf.all.accept_redirects'] === 0) return Drop.NdRefused;
+    if (iface.conf6.forwarding !== 0 || iface.conf6.accept_redirects === 0) return Drop.NdRefused;
     if (!this.isFirstHop(iface, packet.source)) return Drop.NdNotFirstHop;
     const link = options.find(view, wire.options(view, head), packet.tail, options.Kind.TargetLink);
     const neighbor = link < 0 ? (iface.neighbors?.find(target) ?? null) : (iface.neighbors?.obtain(target) ?? null);

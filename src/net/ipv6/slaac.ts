@@ -61,28 +61,22 @@ export class Slaac {
 
   /** RFC 4862 §5.3: every interface has a link-local address, unless somebody gave it one or wants none. */
   linkUp(iface: Interface): void {
-    if (this.ctx.sysctl.v['net.ipv6.conf.all.addr_gen_mode'] === Mode.None || iface.addresses.some((a) => !a.address.isV4 && a.address.isLinkLocal))
-      return;
+    if (iface.conf6.addr_gen_mode === Mode.None || iface.addresses.some((a) => !a.address.isV4 && a.address.isLinkLocal)) return;
     const id = this.identifier(iface, LINK_LOCAL, this.linkLocalTries.get(iface) ?? 0);
-    this.addresses.add(iface, { address: withPrefix(LINK_LOCAL, id), length: PREFIX_BITS }, 'link-local', this.probes);
+    this.addresses.add(iface, { address: withPrefix(LINK_LOCAL, id), length: PREFIX_BITS }, 'link-local', iface.conf6.dad_transmits > 0);
   }
 
   private identifier(iface: Interface, prefix: Address, tries: number): InterfaceId {
-    const eui = this.ctx.sysctl.v['net.ipv6.conf.all.addr_gen_mode'] === Mode.Eui64 && iface.medium === 'ethernet';
+    const eui = iface.conf6.addr_gen_mode === Mode.Eui64 && iface.medium === 'ethernet';
     return eui ? eui64(iface) : this.ids.of(iface, prefix, tries);
-  }
-
-  private get probes(): boolean {
-    return this.ctx.sysctl.v['net.ipv6.conf.all.dad_transmits'] > 0;
   }
 
   /** A prefix with the A flag from `router`; lifetimes in µs, NEVER among them. RFC 4862 §5.5.3. */
   prefix(iface: Interface, prefix: Address, length: number, valid: Micros, preferred: Micros, router: Address): void {
-    const v = this.ctx.sysctl.v;
-    if (v['net.ipv6.conf.all.autoconf'] === 0 || preferred > valid || length !== PREFIX_BITS) return; // c, and d: the identifier has 64 bits
+    if (iface.conf6.autoconf === 0 || preferred > valid || length !== PREFIX_BITS) return; // c, and d: the identifier has 64 bits
     let auto = this.find(iface, prefix);
     if (auto === null) {
-      if (valid === 0 || this.count(iface) >= v['net.ipv6.conf.all.max_addresses']) return;
+      if (valid === 0 || this.count(iface) >= iface.conf6.max_addresses) return;
       auto = new AutoPrefix(iface, new Address(prefix.w0, prefix.w1, 0, 0), this);
       this.prefixes.push(auto);
       auto.validUntil = this.ctx.now + valid;
@@ -132,7 +126,7 @@ export class Slaac {
   private make(auto: AutoPrefix, id: InterfaceId, temporary: boolean): InterfaceAddress | null {
     const address = withPrefix(auto.prefix, id);
     if (auto.iface.addresses.some((a) => a.address.equals(address))) return null; // given by hand: that one stands
-    return this.addresses.add(auto.iface, { address, length: PREFIX_BITS }, 'ra', this.probes, { onLink: false, temporary });
+    return this.addresses.add(auto.iface, { address, length: PREFIX_BITS }, 'ra', auto.iface.conf6.dad_transmits > 0, { onLink: false, temporary });
   }
 
   private age(address: InterfaceAddress, preferredUntil: Micros, validUntil: Micros): void {
@@ -147,10 +141,11 @@ export class Slaac {
 
   /** RFC 8981 §3.4, §3.5: at most one that is not yet due for renewal. Answers when to look again. */
   private reviewTemporary(auto: AutoPrefix): Micros {
-    const { now, sysctl } = this.ctx;
-    const v = sysctl.v;
-    const valid = seconds(v['net.ipv6.conf.all.temp_valid_lft']);
-    const preferred = seconds(v['net.ipv6.conf.all.temp_prefered_lft']);
+    const { now } = this.ctx;
+    const { conf6 } = auto.iface;
+    const advance = this.regenAdvance(auto.iface);
+    const valid = seconds(conf6.temp_valid_lft);
+    const preferred = seconds(conf6.temp_prefered_lft);
     let next = NEVER;
     for (const t of [...auto.temporary]) {
       const validUntil = Math.min(auto.validUntil, t.made + valid);
@@ -162,34 +157,30 @@ export class Slaac {
       this.age(t.address, Math.min(auto.preferredUntil, t.made + preferred - t.desync), validUntil);
       next = Math.min(next, validUntil, t.address.preferredUntil > now ? t.address.preferredUntil : NEVER);
     }
-    if (v['net.ipv6.conf.all.use_tempaddr'] === 0 || auto.stable === null) return next;
+    if (conf6.use_tempaddr === 0 || auto.stable === null) return next;
     const newest = auto.temporary[auto.temporary.length - 1];
-    const due = newest === undefined ? now : newest.address.preferredUntil - this.regenAdvance;
-    const lives = auto.preferredUntil - now > this.regenAdvance && preferred > this.regenAdvance;
+    const due = newest === undefined ? now : newest.address.preferredUntil - advance;
+    const lives = auto.preferredUntil - now > advance && preferred > advance;
     if (due > now || !lives) return due > now ? Math.min(next, due) : next;
-    if (auto.temporaryTries > v['net.ipv6.conf.all.regen_max_retry'] || this.count(auto.iface) >= v['net.ipv6.conf.all.max_addresses']) return next;
+    if (auto.temporaryTries > conf6.regen_max_retry || this.count(auto.iface) >= conf6.max_addresses) return next;
     const address = this.make(auto, randomId(this.ctx.hyper), true);
     if (address === null) return next;
     const desync = this.ctx.prng.float() * DESYNC_FACTOR * preferred;
     auto.temporary.push({ address, made: now, desync });
     this.age(address, Math.min(auto.preferredUntil, now + preferred - desync), Math.min(auto.validUntil, now + valid));
-    return Math.min(next, address.preferredUntil - this.regenAdvance);
+    return Math.min(next, address.preferredUntil - advance);
   }
 
   /** RFC 8981 §3.8 REGEN_ADVANCE. */
-  private get regenAdvance(): Micros {
-    const v = this.ctx.sysctl.v;
-    return (
-      REGEN_ADVANCE_BASE +
-      v['net.ipv6.conf.all.regen_max_retry'] * v['net.ipv6.conf.all.dad_transmits'] * millis(v['net.ipv4.neigh.default.retrans_time_ms'])
-    );
+  private regenAdvance({ conf6, neigh6 }: Interface): Micros {
+    return REGEN_ADVANCE_BASE + conf6.regen_max_retry * conf6.dad_transmits * millis(neigh6.retrans_time_ms);
   }
 
   /** An address of ours is another station's: another identifier is tried, a few times (RFC 7217 §6, RFC 8981 §3.4 5). */
   duplicate(address: InterfaceAddress): void {
     const { iface } = address;
-    const retries = this.ctx.sysctl.v['net.ipv6.conf.all.regen_max_retry'];
-    const eui = this.ctx.sysctl.v['net.ipv6.conf.all.addr_gen_mode'] === Mode.Eui64;
+    const retries = iface.conf6.regen_max_retry;
+    const eui = iface.conf6.addr_gen_mode === Mode.Eui64;
     if (address.origin === 'link-local') {
       const tries = (this.linkLocalTries.get(iface) ?? 0) + 1;
       if (eui || tries > retries) return; // RFC 4862 §5.4.5: without a link-local address nothing begins on the interface

@@ -26,15 +26,15 @@ export class RouterSolicitations {
   /** Begins anew. Duplicate detection has waited at random before, so the first goes out at once (RFC 4861 §6.3.7). */
   begin(iface: Interface): void {
     this.end(iface);
-    if (this.ctx.sysctl.v['net.ipv6.conf.all.router_solicitations'] === 0) return;
+    if (iface.conf6.router_solicitations === 0) return;
     const asking: Asking = { timer: new Timer(TimerKind.RouterSolicit, { expire: () => this.ask(iface, asking) }), sent: 0, interval: 0 };
     this.asking.set(iface, asking);
     this.ask(iface, asking);
   }
 
   private ask(iface: Interface, asking: Asking): void {
-    const v = this.ctx.sysctl.v;
-    const most = v['net.ipv6.conf.all.router_solicitations'];
+    const { conf6 } = iface;
+    const most = conf6.router_solicitations;
     if (!iface.running || (most >= 0 && asking.sent >= most)) {
       this.asking.delete(iface);
       return;
@@ -43,8 +43,8 @@ export class RouterSolicitations {
     this.sender.routerSolicitation(iface, linkLocalOf(iface));
     // RFC 8415 §15, as RFC 7559 §2 has it: RT = 2 RTprev + RAND RTprev, RAND within a tenth; never less than RFC 4861 §6.3.7's pause.
     const jitter = 0.1 * this.ctx.prng.float();
-    const first = seconds(v['net.ipv6.conf.all.router_solicitation_interval']);
-    const longest = seconds(v['net.ipv6.conf.all.router_solicitation_max_interval']);
+    const first = seconds(conf6.router_solicitation_interval);
+    const longest = seconds(conf6.router_solicitation_max_interval);
     asking.interval = asking.interval === 0 ? first * (1 + jitter) : asking.interval * (2 + jitter);
     if (asking.interval > longest) asking.interval = longest * (1 + jitter);
     this.ctx.wheel.arm(asking.timer, this.ctx.now + asking.interval);

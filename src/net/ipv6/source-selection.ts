@@ -1,6 +1,5 @@
 import { type Address, commonPrefix, type Prefix, parsePrefix, samePrefix } from '../../base/address.js';
 import { ConfigError } from '../../base/errors.js';
-import type { Context } from '../context.js';
 import type { Interface, InterfaceAddress } from '../interface.js';
 import type { IpLayer } from '../ip/ip.js';
 import { Scope, scopeOf } from './scope.js';
@@ -32,15 +31,13 @@ export const defaultPolicies: readonly Policy[] = [
 
 /** Default address selection (RFC 6724) with a policy table that can be set. One per stack. */
 export class SourceSelection {
-  private readonly ctx: Context;
   private readonly ip: IpLayer;
   /** Longest prefix first. */
   private table: Policy[] = [];
   /** RFC 6724 §5 rule 5.5: is the address of a prefix that the router to `destination` advertises? Null until routers are known. */
   fromNextHop: ((address: InterfaceAddress, destination: Address) => boolean) | null = null;
 
-  constructor(ctx: Context, ip: IpLayer) {
-    this.ctx = ctx;
+  constructor(ip: IpLayer) {
     this.ip = ip;
     this.setPolicies(defaultPolicies);
   }
@@ -105,7 +102,7 @@ export class SourceSelection {
     const label = this.policyOf(destination)?.label;
     const labelA = this.policyOf(a.address)?.label === label;
     if (labelA !== (this.policyOf(b.address)?.label === label)) return labelA; // Rule 6
-    if (a.temporary !== b.temporary) return a.temporary === (this.ctx.sysctl.v['net.ipv6.conf.all.use_tempaddr'] === 2); // Rule 7
+    if (a.temporary !== b.temporary) return a.temporary === (out.conf6.use_tempaddr === 2); // Rule 7
     return matching(a, destination) > matching(b, destination); // Rule 8
   }
 

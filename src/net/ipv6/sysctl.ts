@@ -3,17 +3,20 @@ import { flag, int } from '../sysctl-entry.js';
 /** IPv6: hosts, neighbour discovery, autoconfiguration. */
 export const ipv6Sysctls = {
   'net.ipv6.conf.all.disable_ipv6': flag(0, {
-    effect: 'start',
-    help: 'No IPv6 on interfaces made from now on: no link-local address, nothing received.',
+    help: 'No IPv6: no link-local address, nothing received. Interfaces made before lose their IPv6 addresses.',
     source: 'Linux',
   }),
   'net.ipv6.conf.all.forwarding': flag(0, {
-    help: 'Forward IPv6 packets between interfaces: be a router, believe no advertisements unless accept_ra is 2.',
+    help: 'Forward IPv6 packets that come in: be a router there, believe no advertisements unless accept_ra is 2.',
     source: 'RFC 4861 §6.2.1; Linux',
   }),
   'net.ipv6.conf.all.hop_limit': int(64, 'hops', 1, 255, {
     help: 'Hop limit of packets we originate, unless a router advertises one.',
     source: 'RFC 4861 §6.3.2, IANA; Linux',
+  }),
+  'net.ipv6.conf.all.mtu': int(0, 'octets', 0, 65_535, {
+    help: "Greatest IPv6 packet on a link, from 1280; less, and more than the device takes, count as the device's. A router's word comes after it.",
+    source: 'RFC 8200 §5; Linux',
   }),
   'net.ipv6.auto_flowlabels': flag(1, { help: 'Give each flow a label.', source: 'RFC 6437 §3' }),
   'net.ipv6.icmp.echo_ignore_all': flag(0, { help: 'Answer no echo request.', source: 'Linux' }),

@@ -7,6 +7,7 @@ import { type Micros, millis, seconds } from '../../base/time.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
 import type { Interface } from '../interface.js';
+import type { InterfaceTunables } from '../interface-sysctl.js';
 import { NEIGHBOR_PENDING_MAX, Neighbor, type NeighborOwner, NeighborState, neighborStateNames, type Solicitor } from './neighbor.js';
 
 /** How long a failed neighbour answers at once with an error before it is tried anew. Linux tries anew with each packet. */
@@ -78,7 +79,7 @@ export class NeighborTable {
     if (n.usable) {
       if (n.state === NeighborState.Stale) {
         this.enter(n, NeighborState.Delay);
-        this.ctx.wheel.arm(n.timer, this.ctx.now + seconds(this.ctx.sysctl.v['net.ipv4.neigh.default.delay_first_probe_time']));
+        this.ctx.wheel.arm(n.timer, this.ctx.now + seconds(this.tunables(n).delay_first_probe_time));
       }
       this.owner.resolved(this.iface, packet, n);
       return;
@@ -128,10 +129,9 @@ export class NeighborTable {
 
   /** The entry's timer: RFC 4861 §7.3.3 and appendix C. */
   expire(n: Neighbor): void {
-    const v = this.ctx.sysctl.v;
     switch (n.state) {
       case NeighborState.Incomplete:
-        if (n.probes < v['net.ipv4.neigh.default.mcast_solicit']) this.probe(n);
+        if (n.probes < this.tunables(n).mcast_solicit) this.probe(n);
         else this.failed(n);
         return;
       case NeighborState.Reachable:
@@ -143,7 +143,7 @@ export class NeighborTable {
         this.probe(n);
         return;
       case NeighborState.Probe:
-        if (n.probes < v['net.ipv4.neigh.default.ucast_solicit']) this.probe(n);
+        if (n.probes < this.tunables(n).ucast_solicit) this.probe(n);
         else this.failed(n);
         return;
       case NeighborState.Stale:
@@ -156,7 +156,7 @@ export class NeighborTable {
 
   /** RFC 1122 §2.3.2.1: what nobody has used for long is forgotten. */
   private age(n: Neighbor): void {
-    const until = n.usedAt + seconds(this.ctx.sysctl.v['net.ipv4.neigh.default.gc_stale_time']);
+    const until = n.usedAt + seconds(this.tunables(n).gc_stale_time);
     if (until > this.ctx.now) this.ctx.wheel.arm(n.timer, until);
     else this.unlink(n);
   }
@@ -232,7 +232,7 @@ export class NeighborTable {
   private stale(n: Neighbor): void {
     this.enter(n, NeighborState.Stale);
     n.usedAt = this.ctx.now;
-    this.ctx.wheel.arm(n.timer, this.ctx.now + seconds(this.ctx.sysctl.v['net.ipv4.neigh.default.gc_stale_time']));
+    this.ctx.wheel.arm(n.timer, this.ctx.now + seconds(this.tunables(n).gc_stale_time));
   }
 
   private reachable(n: Neighbor): void {
@@ -242,12 +242,16 @@ export class NeighborTable {
     this.ctx.wheel.arm(n.timer, this.ctx.now + this.reachableFor(n) * (0.5 + this.ctx.prng.float())); // RFC 4861 §10 MIN_/MAX_RANDOM_FACTOR
   }
 
+  private tunables(n: Neighbor): InterfaceTunables['neigh4' | 'neigh6'] {
+    return n.address.isV4 ? this.iface.neigh4 : this.iface.neigh6;
+  }
+
   private reachableFor(n: Neighbor): Micros {
-    return millis((n.address.isV4 ? 0 : this.reachableMs6) || this.ctx.sysctl.v['net.ipv4.neigh.default.base_reachable_time_ms']);
+    return millis((n.address.isV4 ? 0 : this.reachableMs6) || this.tunables(n).base_reachable_time_ms);
   }
 
   private retransmitAfter(n: Neighbor): Micros {
-    return millis((n.address.isV4 ? 0 : this.retransMs6) || this.ctx.sysctl.v['net.ipv4.neigh.default.retrans_time_ms']);
+    return millis((n.address.isV4 ? 0 : this.retransMs6) || this.tunables(n).retrans_time_ms);
   }
 
   /** An entry by hand. */

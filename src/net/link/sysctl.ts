@@ -1,31 +1,35 @@
 import { flag, int } from '../sysctl-entry.js';
 
+const reachable = int(30_000, 'ms', 1, 3_600_000, {
+  help: 'How long a confirmed neighbour counts as reachable; each entry takes 0.5 to 1.5 of it at random.',
+  source: 'RFC 4861 §10 REACHABLE_TIME; Linux',
+});
+const retransmit = int(1_000, 'ms', 1, 60_000, { help: 'Between two solicitations.', source: 'RFC 4861 §10 RETRANS_TIMER; RFC 1122 §2.3.2.1' });
+const delay = int(5, 's', 0, 3_600, {
+  help: 'How long a stale neighbour in use may be confirmed by traffic before it is probed.',
+  source: 'RFC 4861 §10 DELAY_FIRST_PROBE_TIME',
+});
+const multicast = int(3, 'probes', 1, 100, {
+  help: 'Multicast or broadcast solicitations before a neighbour fails.',
+  source: 'RFC 4861 §10 MAX_MULTICAST_SOLICIT',
+});
+const unicast = int(3, 'probes', 1, 100, { help: 'Unicast probes before a neighbour fails.', source: 'RFC 4861 §10 MAX_UNICAST_SOLICIT' });
+const stale = int(60, 's', 1, 86_400, { help: 'A stale neighbour unused for so long is forgotten first.', source: 'Linux' });
+
 /** Neighbours and links. */
 export const linkSysctls = {
-  'net.ipv4.neigh.default.base_reachable_time_ms': int(30_000, 'ms', 1, 3_600_000, {
-    help: 'How long a confirmed neighbour counts as reachable; each entry takes 0.5 to 1.5 of it at random.',
-    source: 'RFC 4861 §10 REACHABLE_TIME; Linux',
-  }),
-  'net.ipv4.neigh.default.retrans_time_ms': int(1_000, 'ms', 1, 60_000, {
-    help: 'Between two solicitations.',
-    source: 'RFC 4861 §10 RETRANS_TIMER; RFC 1122 §2.3.2.1',
-  }),
-  'net.ipv4.neigh.default.delay_first_probe_time': int(5, 's', 0, 3_600, {
-    help: 'How long a stale neighbour in use may be confirmed by traffic before it is probed.',
-    source: 'RFC 4861 §10 DELAY_FIRST_PROBE_TIME',
-  }),
-  'net.ipv4.neigh.default.mcast_solicit': int(3, 'probes', 1, 100, {
-    help: 'Multicast or broadcast solicitations before a neighbour fails.',
-    source: 'RFC 4861 §10 MAX_MULTICAST_SOLICIT',
-  }),
-  'net.ipv4.neigh.default.ucast_solicit': int(3, 'probes', 1, 100, {
-    help: 'Unicast probes before a neighbour fails.',
-    source: 'RFC 4861 §10 MAX_UNICAST_SOLICIT',
-  }),
-  'net.ipv4.neigh.default.gc_stale_time': int(60, 's', 1, 86_400, {
-    help: 'A stale neighbour unused for so long is forgotten first.',
-    source: 'Linux',
-  }),
+  'net.ipv4.neigh.default.base_reachable_time_ms': reachable,
+  'net.ipv4.neigh.default.retrans_time_ms': retransmit,
+  'net.ipv4.neigh.default.delay_first_probe_time': delay,
+  'net.ipv4.neigh.default.mcast_solicit': multicast,
+  'net.ipv4.neigh.default.ucast_solicit': unicast,
+  'net.ipv4.neigh.default.gc_stale_time': stale,
+  'net.ipv6.neigh.default.base_reachable_time_ms': reachable,
+  'net.ipv6.neigh.default.retrans_time_ms': retransmit,
+  'net.ipv6.neigh.default.delay_first_probe_time': delay,
+  'net.ipv6.neigh.default.mcast_solicit': multicast,
+  'net.ipv6.neigh.default.ucast_solicit': unicast,
+  'net.ipv6.neigh.default.gc_stale_time': stale,
   'anystack.neighbors_max': int(1_024, 'entries', 1, 1_048_576, {
     help: 'Neighbours of one interface. At the bound the one longest unused goes; if all are being resolved, the packet (NeighborTableFull).',
     source: "RFC 6583 §6; Linux's gc_thresh3",

@@ -189,7 +189,7 @@ export class DhcpServer implements Running {
   /** `time` null: without one, and without an address. RFC 2131 table 3. */
   private answer(message: DhcpMessage, type: number, yiaddr: number, time: number | null): void {
     const own = this.own as InterfaceAddress;
-    const { plan, core } = this;
+    const { plan } = this;
     const options = new Map<number, Uint8Array>([
       [Option.MessageType, Uint8Array.of(type)],
       [Option.ServerId, octetsOf(own.address.w3)],
@@ -198,7 +198,7 @@ export class DhcpServer implements Running {
     if (type !== MessageType.Nak) {
       if (time !== null) options.set(Option.LeaseTime, octetsOf(time));
       options.set(Option.SubnetMask, octetsOf(own.length === 0 ? 0 : -1 << (32 - own.length)));
-      const router = plan.router ?? (core.ctx.sysctl.v['net.ipv4.ip_forward'] === 0 ? null : own.address.w3);
+      const router = plan.router ?? (this.iface.conf4.forwarding === 0 ? null : own.address.w3);
       if (router !== null) options.set(Option.Router, octetsOf(router));
       for (const [option, value] of plan.options) options.set(option, value);
     }

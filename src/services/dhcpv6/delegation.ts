@@ -44,7 +44,7 @@ export class Delegation {
 
   /** The /64 of a number, or null when the prefix is too small for it. */
   private assign({ iface, subnet }: Downstream, lease: Dhcp6Lease | null): void {
-    const { addresses, v6, ctx } = this.core;
+    const { addresses, v6 } = this.core;
     const wanted = lease === null ? null : subnetOf(lease, subnet);
     const before = this.given.get(iface) ?? null;
     if (before !== null && (wanted === null || !before.equals(wanted))) {
@@ -54,7 +54,7 @@ export class Delegation {
     if (wanted !== null && lease !== null) {
       const own =
         iface.addresses.find((a) => a.address.equals(wanted)) ??
-        addresses.add(iface, { address: wanted, length: 64 }, 'dhcp', ctx.sysctl.v['net.ipv6.conf.all.dad_transmits'] > 0);
+        addresses.add(iface, { address: wanted, length: 64 }, 'dhcp', iface.conf6.dad_transmits > 0);
       this.given.set(iface, wanted);
       this.age(own, lease.preferredUntil, lease.validUntil);
     }

@@ -48,7 +48,7 @@ export class HeldLeases {
   private configure(lease: Dhcp6Lease): void {
     const { core, iface } = this;
     if (iface.addresses.every((a) => !a.address.equals(lease.address))) {
-      const probes = core.ctx.sysctl.v['net.ipv6.conf.all.dad_transmits'] > 0;
+      const probes = iface.conf6.dad_transmits > 0;
       core.addresses.add(iface, { address: lease.address, length: 128 }, 'dhcp', probes, { onLink: false });
     }
     this.age(lease);
