@@ -33,6 +33,7 @@ export const entryPoints: readonly string[] = [
   'bench/packet/esp.ts',
   'bench/micro/ipsec.ts',
   'bench/wire/device.ts',
+  'bench/wire/forward.ts',
   'bench/wire/tcp.ts',
   'scripts/conformance.ts',
   'scripts/soak.ts',

@@ -74,7 +74,13 @@ export class FastPath {
     const { hooks } = ip;
     if (v['anystack.fast_path'] === 0 || ip.routes.listRules().length > 0) return false;
     if (observer.rx !== null || observer.tx !== null || observer.sent !== null || observer.verdict !== null) return false;
-    if (this.demux.tap !== null || (iface.master !== null && (iface.master.transit || iface.bare)) || iface.stacked !== null || iface.medium === 'loopback') return false;
+    if (
+      this.demux.tap !== null ||
+      (iface.master !== null && (iface.master.transit || iface.bare)) ||
+      iface.stacked !== null ||
+      iface.medium === 'loopback'
+    )
+      return false;
     if (hooks.prerouting !== null || hooks.forward !== null || hooks.postrouting !== null) return false;
     if (hooks.verify !== null || hooks.protect !== null) return false;
     this.reverse = iface.conf4.rp_filter;

@@ -7,6 +7,7 @@ import { PacketSocket } from '../socket/packet-socket.js';
 
 /** Packet sockets: they see every frame that enters or leaves by a device, in copies, before the stack does. packet(7). */
 export class Packets implements FrameTap {
+  readonly transit = true;
   readonly ctx: Context;
   readonly interfaces: Interfaces;
   private readonly demux: Demux;

@@ -20,6 +20,7 @@ export const PORTS_MAX = 64;
  * must not form a circle.
  */
 export class BridgeDevice extends StackedDevice implements FrameTap {
+  readonly transit = true;
   readonly kind = 'bridge';
   readonly medium = 'ethernet';
   readonly mac: Uint8Array;

@@ -21,6 +21,7 @@ import { sendWhole } from './whole-frame.js';
  * ```
  */
 export class Mirror implements FrameTap {
+  readonly transit = false;
   readonly port: Interface;
   private readonly ctx: Context;
   private readonly control: ControlTraffic;

@@ -207,6 +207,26 @@ describe('mirror of a port for a routing engine', () => {
     for (const frame of all) assert.equal(t.whose(frame), 'ours', frame);
   });
 
+  it('what passes through a mirrored port takes the short road', () => {
+    const [near, far] = memoryLink({ macs: [hex('020000000301'), hex('020000000302')] });
+    far.start({ readable: () => {}, writable: () => {}, carrier: () => {}, mtu: () => {}, failed: () => {} });
+    const lan = t.stack.addInterface('lan', near);
+    t.stack.addAddress(lan, prefix('10.0.1.1/24'));
+    lan.neighbors?.setPermanent(prefix('10.0.1.2/32').address, 0x0200, 0x302);
+    t.clock.advance(seconds(5));
+    let long = 0;
+    const input = t.port.input.bind(t.port);
+    t.port.input = (packet) => {
+      long++;
+      input(packet);
+    };
+    t.send(t.network, ip4(6, OTHER, ports(40_000, 179)));
+    assert.deepEqual([long, lan.txPackets > 0], [0, true]);
+    t.send(t.network, ip4(6, US, ports(40_000, 179)));
+    assert.deepEqual([long, t.heard()[1].length], [1, 1]);
+    far.close();
+  });
+
   it('requests for our addresses are answered here alone; what both must know goes to both', () => {
     t.send(t.network, arp(1, '0a000009', US));
     const [answers, seen] = t.heard();
