@@ -1,11 +1,13 @@
 /** What one tunable is. Names and units are Linux's where Linux has one; ours are under `anystack.`. */
 export interface SysctlEntry<T extends SysctlValue = SysctlValue> {
-  readonly type: 'int' | 'flag' | 'choice' | 'triple';
+  readonly type: 'int' | 'flag' | 'choice' | 'triple' | 'text';
   readonly unit: string;
   readonly default: T;
   /** Inclusive; for a triple of each of its members. */
   readonly range?: readonly [number, number];
   readonly choices?: readonly string[];
+  /** Of a text: a regular expression for all of it. */
+  readonly pattern?: string;
   /** When a change is felt. */
   readonly effect: 'now' | 'new sockets' | 'start';
   /** What it does and why the default is what it is. */
@@ -32,6 +34,11 @@ export function flag(value: 0 | 1, rest: Rest): SysctlEntry<number> {
 /** One of several words. */
 export function choice<T extends string>(value: T, choices: readonly T[], rest: Rest): SysctlEntry<string> {
   return { type: 'choice', unit: 'name', default: value, choices, effect: 'now', ...rest };
+}
+
+/** A text of a given shape: `pattern` is a regular expression for all of it. */
+export function text(value: string, pattern: string, rest: Rest): SysctlEntry<string> {
+  return { type: 'text', unit: 'text', default: value, pattern: `^${pattern}$`, effect: 'now', ...rest };
 }
 
 /** Three integers: least, default, greatest. */

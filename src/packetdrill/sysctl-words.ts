@@ -99,9 +99,8 @@ const LINUX: Readonly<Record<string, Apply>> = {
   'net.ipv4.tcp_pacing_ss_ratio': nothing,
   'net.ipv4.tcp_pacing_ca_ratio': nothing,
   'net.ipv4.tcp_ecn_option': nothing,
-  'net.ipv4.tcp_fastopen_key': nothing,
-  // Our two bits; the others choose cookie-less modes, which RFC 7413 §4.1.3 has for closed networks.
-  'net.ipv4.tcp_fastopen': (sysctl, value) => sysctl.set('net.ipv4.tcp_fastopen', Number(value) & 0x207),
+  // The bits we have; Linux's others speak of its blackhole detection.
+  'net.ipv4.tcp_fastopen': (sysctl, value) => sysctl.set('net.ipv4.tcp_fastopen', Number(value) & 0x607),
 };
 
 /** Sets a tunable by the name and in the unit another system knows it by. Throws Unsupported when we have nothing like it. */

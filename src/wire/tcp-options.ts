@@ -13,7 +13,10 @@ import { Drop } from '../base/drops.js';
 import { HEADER_LEN, headerLength } from './tcp.js';
 
 /** Option kinds (IANA tcp-parameters). Those not here are ignored (RFC 9293 MUST-6), MD5 and TCP-AO among them. */
-export const Kind = { End: 0, Nop: 1, Mss: 2, WindowScale: 3, SackPermitted: 4, Sack: 5, Timestamps: 8, FastOpen: 34 } as const;
+export const Kind = { End: 0, Nop: 1, Mss: 2, WindowScale: 3, SackPermitted: 4, Sack: 5, Timestamps: 8, FastOpen: 34, Experimental: 254 } as const;
+
+/** Which experiment it is (RFC 6994 §3): Fast Open's before it had a kind of its own. Linux speaks both. */
+const FAST_OPEN_EXPERIMENT = 0xf989;
 
 /** Blocks of a SACK option: 40 octets of options hold four (RFC 2018 §3). */
 export const SACK_MAX = 4;
@@ -46,6 +49,8 @@ export class TcpOptions {
   /** Octets of the Fast Open cookie, 0 for a request of one; −1 without the option. */
   cookieLength = -1;
   readonly cookie = new Uint8Array(COOKIE_MAX);
+  /** The cookie stands in the experimental option. */
+  cookieExperimental = false;
 
   /** No options. */
   clear(): void {
@@ -55,6 +60,7 @@ export class TcpOptions {
     this.timestamps = false;
     this.sackCount = 0;
     this.cookieLength = -1;
+    this.cookieExperimental = false;
   }
 }
 
@@ -111,6 +117,11 @@ function parseOption(view: DataView, o: number, kind: number, length: number, in
     case Kind.FastOpen:
       parseCookie(view, o + 2, length - 2, into);
       break;
+    case Kind.Experimental:
+      if (length < 4 || view.getUint16(o + 2) !== FAST_OPEN_EXPERIMENT) break;
+      into.cookieExperimental = true;
+      parseCookie(view, o + 4, length - 4, into);
+      break;
   }
 }
 
@@ -156,14 +167,18 @@ export function putSynOptions(view: DataView, at: number, options: TcpOptions): 
 }
 
 /** Octets of the cookie option and the NOPs before it. */
-const cookieRoom = (options: TcpOptions): number => (options.cookieLength + 2 + 3) & ~3;
+const cookieRoom = (options: TcpOptions): number => (options.cookieLength + (options.cookieExperimental ? 4 : 2) + 3) & ~3;
 
 function putCookie(view: DataView, at: number, options: TcpOptions): number {
   const end = at + cookieRoom(options);
-  view.setUint8(at, Kind.FastOpen);
-  view.setUint8(at + 1, options.cookieLength + 2);
-  for (let i = 0; i < options.cookieLength; i++) view.setUint8(at + 2 + i, options.cookie[i] as number);
-  for (let o = at + 2 + options.cookieLength; o < end; o++) view.setUint8(o, Kind.Nop);
+  let o = at + 2;
+  if (options.cookieExperimental) {
+    view.setUint16(o, FAST_OPEN_EXPERIMENT);
+    o += 2;
+  }
+  for (let i = 0; i < options.cookieLength; i++) view.setUint8(o++, options.cookie[i] as number);
+  view.setUint16(at, ((options.cookieExperimental ? Kind.Experimental : Kind.FastOpen) << 8) | (o - at));
+  while (o < end) view.setUint8(o++, Kind.Nop);
   return end;
 }
 

@@ -36,6 +36,7 @@ export interface TestSegment {
   ts?: [number, number | 'echo'] | null;
   sack?: [number, number][];
   cookie?: number[]; // of Fast Open; [] asks for one
+  cookieExperimental?: boolean;
   ce?: boolean;
   ect?: boolean;
 }
@@ -316,6 +317,7 @@ export class TcpBench {
     if (s.cookie !== undefined) {
       options.cookie.set(s.cookie);
       options.cookieLength = s.cookie.length;
+      options.cookieExperimental = s.cookieExperimental === true;
     }
     const at = packet.head;
     const end = flags & wire.Flag.Syn ? putSynOptions(packet.view, at + 20, options) : putOptions(packet.view, at + 20, options);

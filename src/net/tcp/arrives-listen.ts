@@ -8,7 +8,7 @@ import { Counter } from '../counters.js';
 import type { Path } from '../ip/path.js';
 import { segmentArrives } from './arrives.js';
 import { SYN_TIMEOUT } from './constants.js';
-import { giveCookie, mayOpenEarly } from './fast-open.js';
+import { earlyMax, mayOpenEarly } from './fast-open.js';
 import { HalfOpen } from './half-open.js';
 import type { Listener } from './listener.js';
 import { firstSeq } from './open.js';
@@ -54,8 +54,8 @@ function synArrives(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, 
   }
   const path = replyPath(tcp, packet);
   if (path === null) return Drop.IpNoRoute;
-  const fast = listener.options.fastOpen > 0 && (ctx.sysctl.v['net.ipv4.tcp_fastopen'] & 2) !== 0;
-  if (fast && listener.early < listener.options.fastOpen && mayOpenEarly(tcp, seg, packet)) {
+  const early = earlyMax(tcp, listener);
+  if (listener.early < early && mayOpenEarly(tcp, seg, packet)) {
     return openEarly(tcp, listener, seg, packet, vrf, zone, path, before);
   }
   const cookies = ctx.sysctl.v['net.ipv4.tcp_syncookies'];
@@ -72,7 +72,8 @@ function synArrives(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, 
   half.zone = zone;
   synHeard(tcp, half, seg, path);
   half.iss = firstSeq(tcp, half, before);
-  half.cookie = fast && seg.options.cookieLength >= 0;
+  half.cookie = early > 0 && seg.options.cookieLength >= 0;
+  half.experimental = seg.options.cookieExperimental;
   half.sentAt = ctx.now;
   listener.halfOpen.add(half);
   tcp.flows.add(half);
@@ -152,7 +153,8 @@ function sendSynAck(tcp: Tcp, half: HalfOpen, path: Path, to: Packet | null): vo
   out.timestamps = half.timestamps;
   out.tsVal = (Math.floor(tcp.ctx.now / 1_000) + half.tsOffset) | 0;
   out.tsEcr = half.tsRecent;
-  if (half.cookie) giveCookie(tcp, half.local, half.remote);
+  if (half.cookie) tcp.openCookies.give(out, half.local, half.remote);
+  out.cookieExperimental = half.experimental;
   const at = packet.head;
   const header = writeSynOptions(tcp, packet.view, at);
   const flags = Flag.Syn | Flag.Ack | (half.ecn ? Flag.Ece : 0);

@@ -1,19 +1,18 @@
 import type { Address } from '../../base/address.js';
 import type { Packet } from '../../base/packet.js';
 import { COOKIE_MAX } from '../../wire/tcp-options.js';
+import type { Listener } from './listener.js';
 import type { Segment } from './segment.js';
 import type { Tcb } from './tcb.js';
 import type { Tcp } from './tcp.js';
 
-/** Octets of the cookies we give. RFC 7413 §4.1.2 recommends 8 for a 64-bit hash. */
-const COOKIE_LEN = 8;
 /** Servers remembered; at the bound the one remembered longest goes, and its next connection asks again. */
 const SERVERS_MAX = 1_024;
 /** Room for options that the first data leaves in a SYN: the most there can be, so that no SYN is longer than the server's segments. */
 const SYN_OPTIONS = 40;
 
-/** Bits of net.ipv4.tcp_fastopen beyond client and server. */
-const FlagBit = { CookieNotSent: 4, CookieNotAsked: 0x200 } as const;
+/** Bits of net.ipv4.tcp_fastopen. */
+const FlagBit = { Client: 1, Server: 2, CookieNotSent: 4, CookieNotAsked: 0x200, AllListeners: 0x400 } as const;
 
 /** What a client knows of a server (RFC 7413 §4.1.3). */
 interface Known {
@@ -47,7 +46,7 @@ export class FastOpenCache {
 /** True when a connection may try Fast Open as client: asked for, allowed, and not known to fail. */
 const tries = (tcb: Tcb): boolean =>
   tcb.options.fastOpenConnect !== 0 &&
-  (tcb.tcp.ctx.sysctl.v['net.ipv4.tcp_fastopen'] & 1) !== 0 &&
+  (tcb.tcp.ctx.sysctl.v['net.ipv4.tcp_fastopen'] & FlagBit.Client) !== 0 &&
   tcb.tcp.fastOpen.get(tcb.remote, tcb.vrf) !== null;
 
 /**
@@ -88,20 +87,15 @@ export function learnFastOpen(tcb: Tcb, seg: Segment, sent: number): void {
   } else if (sent > 0 && seg.ack === ((tcb.snd.iss + 1) | 0)) tcp.fastOpen.set(tcb.remote, tcb.vrf, null);
 }
 
-/** Writes the cookie of a client into the options about to be written. It is a hash of both addresses: nothing is kept. RFC 7413 §4.1.2. */
-export function giveCookie(tcp: Tcp, local: Address, remote: Address): void {
-  const { out, secrets } = tcp;
-  out.cookieLength = COOKIE_LEN;
-  const view = new DataView(out.cookie.buffer, out.cookie.byteOffset);
-  view.setInt32(0, secrets.cookie(local, remote));
-  view.setInt32(4, secrets.hi);
+/** Data in SYNs that a listener takes at a time: what it asked for, or its backlog where all may. 0 for none. */
+export function earlyMax(tcp: Tcp, listener: Listener): number {
+  const bits = tcp.ctx.sysctl.v['net.ipv4.tcp_fastopen'];
+  if ((bits & FlagBit.Server) === 0) return 0;
+  return listener.options.fastOpen > 0 || (bits & FlagBit.AllListeners) === 0 ? listener.options.fastOpen : listener.backlog;
 }
 
 /** May the data of this SYN be taken at once? It brings the cookie we gave, or none is asked for. */
 export function mayOpenEarly(tcp: Tcp, seg: Segment, packet: Packet): boolean {
   if (seg.length > 0 && (tcp.ctx.sysctl.v['net.ipv4.tcp_fastopen'] & FlagBit.CookieNotAsked) !== 0) return true;
-  const { destination: local, source: remote } = packet;
-  if (seg.options.cookieLength !== COOKIE_LEN) return false;
-  const view = new DataView(seg.options.cookie.buffer, seg.options.cookie.byteOffset);
-  return view.getInt32(0) === tcp.secrets.cookie(local, remote) && view.getInt32(4) === tcp.secrets.hi;
+  return tcp.openCookies.taken(seg.options, packet.destination, packet.source);
 }

@@ -26,6 +26,8 @@ export class HalfOpen extends Flowing {
   window = 0;
   /** The SYN-ACK brings a cookie of Fast Open. */
   cookie = false;
+  /** In the experimental option, as the SYN had it. */
+  experimental = false;
   /** SYN-ACKs sent again so far. */
   retries = 0;
   /** When the first was sent, µs: its answer is a round trip. */

@@ -7,7 +7,6 @@ const WORDS = 10;
 const FOR_ISN = 1;
 const FOR_STAMP = 2;
 const FOR_PORT = 3;
-const FOR_COOKIE = 4;
 
 /** Numbers that a stranger cannot foresee, each a keyed hash of a flow. One per stack. */
 export class FlowSecrets {
@@ -30,16 +29,6 @@ export class FlowSecrets {
   /** RFC 6056 §3.3.3: where the search for an ephemeral port begins. */
   port(local: Address, remote: Address, remotePort: number): number {
     return this.flow(local, remote, remotePort, FOR_PORT) >>> 0;
-  }
-
-  /** The cookie of a client of Fast Open: its first half, the second is in `hi`. */
-  cookie(local: Address, remote: Address): number {
-    return this.flow(local, remote, 0, FOR_COOKIE);
-  }
-
-  /** Second half of the last hash. */
-  get hi(): number {
-    return this.hash.hi;
   }
 
   private flow(local: Address, remote: Address, ports: number, purpose: number): number {

@@ -1,5 +1,6 @@
-import { choice, flag, int, triple } from '../sysctl-entry.js';
+import { choice, flag, int, text, triple } from '../sysctl-entry.js';
 import { RTO_MIN } from './constants.js';
+import { NO_KEY } from './open-cookies.js';
 
 const LINUX = 'Linux';
 
@@ -97,9 +98,13 @@ export const tcpSysctls = {
     help: 'Least retransmission timeout beyond the smoothed round trip.',
     source: 'RFC 6298 §2.4, Linux',
   }),
-  'net.ipv4.tcp_fastopen': int(1, 'bits', 0, 0x207, {
-    help: 'TCP Fast Open: 1 as client, 2 as server, 4 the client sends data without a cookie, 0x200 the server takes data without one.',
+  'net.ipv4.tcp_fastopen': int(1, 'bits', 0, 0x607, {
+    help: 'TCP Fast Open: 1 as client, 2 as server, 4 the client sends data without a cookie, 0x200 the server takes data without one, 0x400 listeners that did not ask take it too.',
     source: 'RFC 7413, Linux',
+  }),
+  'net.ipv4.tcp_fastopen_key': text(NO_KEY, '[0-9a-f]{8}(-[0-9a-f]{8}){3}', {
+    help: 'Key of the Fast Open cookies we give, so that servers behind one address take those of each other. All zero: a secret of this stack.',
+    source: 'RFC 7413 §4.1.2; Linux, whose cookies these are',
   }),
   'anystack.tcp_initial_window': int(10, 'segments', 1, 100, { effect: 'new sockets', help: 'Initial congestion window.', source: 'RFC 6928' }),
   'anystack.tcp_connections_max': int(1_048_576, 'connections', 1, 16_777_216, {

@@ -28,6 +28,7 @@ import { FlowSecrets } from './isn.js';
 import { armKeepAlive, keepAliveTimer } from './keep-alive.js';
 import type { Listener } from './listener.js';
 import { Listeners } from './listeners.js';
+import { OpenCookies } from './open-cookies.js';
 import { ConnectionOptions } from './options.js';
 import { mtuChanged } from './pmtu.js';
 import { PortTable } from './ports.js';
@@ -55,6 +56,8 @@ export class Tcp implements Transport {
   readonly sentPool = new SentPool();
   /** Servers' cookies of Fast Open. */
   readonly fastOpen = new FastOpenCache();
+  /** Ours, as server. */
+  readonly openCookies: OpenCookies;
   /** Options of sockets that have set none. */
   readonly defaults = new ConnectionOptions();
   /** The segment and the ACK in hand, and the options of the one being written. */
@@ -84,6 +87,10 @@ export class Tcp implements Transport {
     this.timeWaits = new TimeWaits(ctx, this.flows);
     this.challenges = new TokenBucket(ctx.now, ctx.sysctl.v['net.ipv4.tcp_challenge_ack_limit']);
     ctx.sysctl.onChange('net.ipv4.tcp_fastopen', () => this.fastOpen.clear());
+    this.openCookies = new OpenCookies(ctx.secret);
+    const key = (): void => this.openCookies.setKey(ctx.sysctl.v['net.ipv4.tcp_fastopen_key']);
+    key();
+    ctx.sysctl.onChange('net.ipv4.tcp_fastopen_key', key);
     const nagle = (): boolean => ctx.sysctl.v['anystack.tcp_nagle'] === 'minshall';
     this.minshall = nagle();
     ctx.sysctl.onChange('anystack.tcp_nagle', () => {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { type Address, parseAddress } from '#src/base/address.js';
+import { NO_KEY, OpenCookies } from '#src/net/tcp/open-cookies.js';
+import { TcpOptions } from '#src/wire/tcp-options.js';
 import { TcpBench } from '../../support/tcp-bench.js';
 import { both } from '../../support/tcp-states.js';
 
@@ -130,4 +133,42 @@ describe('TCP Fast Open (RFC 7413)', () => {
     t.read();
     t.end();
   });
+
+  it("net.ipv4.tcp_fastopen_key: servers with one key give the cookie Linux gives, and take each other's", () => {
+    const cookies = new OpenCookies(new Int32Array(4));
+    const [server, client] = [parseAddress('192.168.0.1') as Address, parseAddress('192.0.2.1') as Address];
+    const options = new TcpOptions();
+    cookies.give(options, server, client);
+    const own = Buffer.from(options.cookie.subarray(0, 8)).toString('hex');
+    cookies.setKey('a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4');
+    assert.equal(cookies.taken(options, server, client), false, `${own} was another key's`);
+    cookies.give(options, server, client);
+    assert.equal(Buffer.from(options.cookie.subarray(0, 8)).toString('hex'), '3021b9d889017eeb');
+    assert.equal(cookies.taken(options, server, client), true);
+    assert.equal(cookies.taken(options, client, server), false);
+    cookies.setKey(NO_KEY);
+    assert.equal(cookies.taken(options, server, client), false);
+  });
+
+  both(
+    'net.ipv4.tcp_fastopen 0x400: a listener that did not ask gives cookies too, of the key that was set, in the option that was asked with',
+    (family) => {
+      const ask = (bits: number, experimental: boolean): TcpOptions => {
+        const t = new TcpBench({
+          family,
+          sysctl: { 'net.ipv4.tcp_fastopen': bits, 'net.ipv4.tcp_fastopen_key': 'a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4' },
+        });
+        t.listen();
+        t.rx({ seq: 0, flags: 'S', mss: 1_000, cookie: [], cookieExperimental: experimental });
+        const { options } = t.syn({ flags: 'SA' });
+        t.end();
+        return options;
+      };
+      assert.equal(ask(2, false).cookieLength, -1);
+      assert.equal(ask(0x402, false).cookieLength, 8);
+      assert.equal(ask(0x402, false).cookieExperimental, false);
+      const experimental = ask(0x402, true);
+      assert.deepEqual([experimental.cookieLength, experimental.cookieExperimental], [8, true]);
+    },
+  );
 });
