@@ -1,7 +1,7 @@
 /**
  * TCP over a TAP against the Linux kernel, beside Linux on two TAPs joined in C and Linux over veth, all in one run: bulk both
  * ways, 1 and 16 connections, one-octet ping-pong, connect and close. `npm run bench -- wire/tcp [seconds] [rounds] [subjects] [rows]`, the last two
- * parts of their names; needs root, ip and a C compiler. Medians of the rounds; ratios are to Linux on two TAPs with the vnet header (big frames) or
+ * parts of a subject's name and of a call of tcp-load (`send 16`); needs root, ip and a C compiler. Medians of the rounds; ratios are to Linux on two TAPs with the vnet header (big frames) or
  * without it (plain). Core sockets.
  */
 import { execFileSync } from 'node:child_process';
@@ -26,7 +26,7 @@ const allRows: readonly (readonly [string, readonly string[], number, number?])[
   ['connect + close, 1, /s', ['open', '1'], 3],
   ['connect + close, 16, /s', ['open', '16'], 3],
 ];
-const rows = allRows.filter(([title]) => title.includes(wantedRows) || (wantedRows !== '' && title.startsWith('  ')));
+const rows = allRows.filter(([, [mode, ...rest]]) => `${mode} ${rest.join(' ')}`.includes(wantedRows));
 
 async function measure(ns: Netns, address: string): Promise<number[]> {
   const results: number[] = [];
