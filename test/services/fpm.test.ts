@@ -134,6 +134,25 @@ describe('Forwarding Plane Manager', () => {
     assert.equal(stats.skipped, 3);
   });
 
+  it('RFC 8950: IPv4 over an IPv6 next hop, as BGP without numbered links has it', async () => {
+    const [a, b] = memoryLink();
+    const sysctl = { 'net.ipv6.conf.all.dad_transmits': 0 };
+    const one = createStack({ sysctl, interfaces: { eth0: { device: a, addresses: ['fd00::1/64', '10.1.1.1/32'] } } });
+    const two = createStack({ sysctl, interfaces: { eth0: { device: b, addresses: ['fd00::2/64', '10.1.1.2/32'] } } });
+    for (const [{ core }, to, gateway] of [
+      [one, '0a010102', 'fd000000000000000000000000000002'],
+      [two, '0a010101', 'fd000000000000000000000000000001'],
+    ] as const) {
+      const told = new FpmSession(core, { ports: new Map(), vrf: 0, routesMax: 10, session: 1 }, new FpmStats());
+      assert.ok(told.input(frame(route4(to, 32, attribute(18, `0a00${gateway}`)))));
+    }
+    await Promise.all([one.ready, two.ready]);
+    assert.equal(one.route.get('10.1.1.2').via, 'fd00::2');
+    const { received } = await one.ping('10.1.1.2', { count: 1 }).done;
+    assert.equal(received, 1);
+    await Promise.all([one.close(), two.close()]);
+  });
+
   it('what makes no sense ends the session and is counted', () => {
     const cases: Uint8Array[] = [
       hex('02010010 000000000000000000000000'), // version
