@@ -14,6 +14,7 @@ import { createPacket, type PacketApi } from './api/packet.js';
 import { createRaw, type RawApi } from './api/raw.js';
 import { Route } from './api/route.js';
 import { Rule } from './api/rule.js';
+import { StackClosed, StackFailure } from './api/stack-end.js';
 import { VrrpApi } from './api/vrrp.js';
 import { formatAddress } from './base/address.js';
 import type { AssertionError } from './base/assert.js';
@@ -65,21 +66,6 @@ export interface AnyStackEvents {
   log: [level: 'debug' | 'info' | 'warn' | 'error', message: string];
   /** Complete: no handle, timer or packet is left. */
   close: [];
-}
-
-/** A stack failed by an assertion of its own. `cause` is the assertion, `capture` the file with its last packets. */
-export class StackFailure extends Error {
-  override readonly name = 'StackFailure';
-  readonly code = 'ERR_STACK_FAILED';
-  readonly stackName: string;
-  readonly capture: string | null;
-
-  constructor(stackName: string, cause: AssertionError, packets: number, capture: string | null) {
-    const where = capture === null ? '' : `; its last ${packets} packets are in ${capture}`;
-    super(`stack '${stackName}' failed: not true that ${cause.message}${where}`, { cause });
-    this.stackName = stackName;
-    this.capture = capture;
-  }
 }
 
 /** The tunables of one stack, as programs and the command see them. */
@@ -158,8 +144,12 @@ export class AnyStack {
     this.vrrp = new VrrpApi(this.core);
     this.ipsec = new IpsecApi(this.core);
     this.names = new Names(this.core);
-    this.services = new Services(this.core, (active) => {
-      this.names.lookup.linkNames = active ? (name, family) => this.services.mdns.lookup(name, family) : null;
+    this.services = new Services(this.core, {
+      capture: (sink, options) => this.capture(sink, options),
+      lookup: this.names.lookup.lookup,
+      linkNames: (active) => {
+        this.names.lookup.linkNames = active ? (name, family) => this.services.mdns.lookup(name, family) : null;
+      },
     });
     this.dhcp = new Dhcp(this.core, this.names.settings, () => this.checkReady());
     this.forward = new Forwards(this.core, this.names.lookup.lookup, (error) => (error === null ? this.checkReady() : this.settleReady(error)));
@@ -399,16 +389,6 @@ export class AnyStack {
 
 /** Is any interface a router's? */
 const forwards = (core: Stack): boolean => [...core.interfaces].some(({ conf4, conf6 }) => conf4.forwarding !== 0 || conf6.forwarding !== 0);
-
-/** What `ready` rejects with when the stack was closed before it was ready. */
-class StackClosed extends Error {
-  override readonly name = 'StackClosed';
-  readonly code = 'ERR_STACK_CLOSED';
-
-  constructor(stackName: string) {
-    super(`stack '${stackName}' was closed before it was ready`);
-  }
-}
 
 /** The tunables there are: names, types, ranges, defaults and help. */
 export { sysctls };

@@ -2,8 +2,9 @@
 import { AnyStack, type StackOptions } from './anystack.js';
 import type { Config } from './config/config.js';
 
-export { AnyStack, type AnyStackEvents, StackFailure, type StackOptions, sysctls } from './anystack.js';
+export { AnyStack, type AnyStackEvents, type StackOptions, sysctls } from './anystack.js';
 export { createConnector } from './api/http.js';
+export { StackFailure } from './api/stack-end.js';
 export { AssertionError } from './base/assert.js';
 export { drops } from './base/drops.js';
 export { ConfigError, NetError } from './base/errors.js';

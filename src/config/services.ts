@@ -8,10 +8,13 @@ const names: Schema = { type: 'array', items: { type: 'string' }, minItems: 1, d
 const port = (standard: number): Schema => ({ type: 'integer', minimum: 1, maximum: 65_535, description: `Default ${standard}.` });
 
 /** True for the defaults, or an object. */
-const service = (description: string, properties: Readonly<Record<string, Schema>>): Schema => ({
+const optional = (description: string, properties: Readonly<Record<string, Schema>>): Schema => ({
   description,
-  anyOf: [{ type: 'boolean' }, { type: 'object', properties: { interfaces: names, ...properties }, additionalProperties: false }],
+  anyOf: [{ type: 'boolean' }, { type: 'object', properties, additionalProperties: false }],
 });
+/** One that listens. */
+const service = (description: string, properties: Readonly<Record<string, Schema>>): Schema =>
+  optional(description, { interfaces: names, ...properties });
 
 const rate: Schema = { type: 'integer', minimum: 1, maximum: 10_000_000, description: 'UDP answers a second. Default 10,000.' };
 
@@ -25,7 +28,16 @@ export const services: Section<'services'> = {
       echo: service('RFC 862, TCP and UDP port 7: sends back what comes.', { rate }),
       discard: service('RFC 863, TCP and UDP port 9: throws away what comes.', { rate }),
       chargen: service('RFC 864, TCP and UDP port 19: sends characters.', { rate }),
-      http: service('The status page, its JSON and metrics, and a bulk source and sink. Read only.', { port: port(80) }),
+      http: service('The status page, its JSON and metrics, and a bulk source and sink. Read only.', {
+        port: port(80),
+        capture: { type: 'boolean', description: 'Whoever reaches the page may download what passes. Default false.' },
+      }),
+      otlp: optional('Metrics pushed to a collector: OTLP over HTTP, in JSON.', {
+        url: { type: 'string', pattern: '^http://[^\\s]+$', description: 'an http: URL. Default http://127.0.0.1:4318/v1/metrics.' },
+        on: { type: 'string', enum: ['host', 'stack'], description: "Whose network leads there. Default the host's." },
+        interval: { type: 'number', minimum: 1, maximum: 86_400, description: 'Seconds between two pushes. Default 10.' },
+        service: { type: 'string', description: "Resource attribute service.name. Default 'anystack'." },
+      }),
       mdns: service('Multicast DNS: answers for NAME.local, and for services, on the link.', {
         host: {
           type: 'string',
@@ -71,6 +83,8 @@ export const services: Section<'services'> = {
     additionalProperties: false,
   },
   check({ services: all = {}, interfaces = {} }) {
+    const url = typeof all.otlp === 'object' ? all.otlp.url : undefined;
+    if (url !== undefined && !URL.canParse(url)) wrong('services.otlp.url', `'${url}' is no URL`);
     for (const [name, spec] of Object.entries(all)) {
       const listed = typeof spec === 'object' ? ((spec as { interfaces?: readonly string[] }).interfaces ?? []) : [];
       const known = ['lo', ...Object.keys(interfaces)];
@@ -91,7 +105,7 @@ interface Placed {
   readonly spec: ServiceSpecs[ServiceName];
 }
 
-const listedIn = ({ spec }: Placed): readonly string[] => (typeof spec === 'object' ? (spec.interfaces ?? []) : []);
+const listedIn = ({ spec }: Placed): readonly string[] => (typeof spec === 'object' && 'interfaces' in spec ? (spec.interfaces ?? []) : []);
 
 function wanted({ services: all = {} }: Config): Map<string, Placed> {
   const on = Object.entries(all).filter(([, spec]) => spec !== false && spec !== undefined);

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
 import { anyFamily } from '../api/endpoint.js';
 import { createHttp } from '../api/http.js';
 import { interfaceNamed } from '../api/link.js';
@@ -7,6 +9,7 @@ import { errnoName, NetError } from '../base/errors.js';
 import type { Stack } from '../net/stack.js';
 import { prometheus } from '../observe/metrics.js';
 import { statusOf } from '../observe/status.js';
+import { HttpCapture, type StartCapture } from './http-capture.js';
 import type { Running } from './small.js';
 import { STATUS_PAGE } from './status-page.js';
 
@@ -16,6 +19,8 @@ export interface HttpSpec {
   readonly port?: number;
   /** Where it listens. Default: everywhere. */
   readonly interfaces?: readonly string[];
+  /** Whoever reaches the page may download what passes: /capture.pcapng?seconds=10&filter=icmp. Default false. */
+  readonly capture?: boolean;
 }
 
 /** Octets one /bulk answer has at most. */
@@ -23,13 +28,14 @@ const BULK_MAX = 2 ** 40;
 const CHUNK = new Uint8Array(65_536).fill(0x61);
 
 /** The status page: read only, on the stack's own sockets. */
-export function statusServer(core: Stack, { port = 80, interfaces = [] }: HttpSpec): Running {
+export function statusServer(core: Stack, { port = 80, interfaces = [], capture = false }: HttpSpec, startCapture: StartCapture): Running {
   const started = core.hyper.monotonic();
   const http = createHttp(createNet(core));
+  const site: Site = { core, started, captures: capture ? new HttpCapture(core, startCapture) : null };
   const names = interfaces.length === 0 ? [undefined] : interfaces;
   for (const name of names) probe(core, port, name === undefined ? 0 : interfaceNamed(core, name, 'listen').index);
   const servers = names.map((name) => {
-    const server = http.createServer((request, response) => answer(core, started, request, response));
+    const server = http.createServer((request, response) => answer(site, request, response));
     server.on('error', (error) => core.hyper.log('error', `http: ${error.message}`));
     const where: ListenOptions = { port, ...(name === undefined ? {} : { interface: name }) };
     server.listen(where);
@@ -54,7 +60,14 @@ function probe(core: Stack, port: number, index: number): void {
   if (result !== 0) throw new NetError(errnoName(result), 'listen', undefined, port);
 }
 
-function answer(core: Stack, started: number, request: IncomingMessage, response: ServerResponse): void {
+/** What is served. */
+interface Site {
+  readonly core: Stack;
+  readonly started: number;
+  readonly captures: HttpCapture | null;
+}
+
+function answer({ core, started, captures }: Site, request: IncomingMessage, response: ServerResponse): void {
   // By hand: URL throws at what a stranger may send.
   const [pathname = '/', query = ''] = (request.url ?? '/').split('?', 2);
   if (request.method === 'PUT' || request.method === 'POST') {
@@ -79,8 +92,22 @@ function answer(core: Stack, started: number, request: IncomingMessage, response
     case '/bulk':
       source(Number(new URLSearchParams(query).get('bytes') ?? 0), response);
       return;
+    case '/uplot.js':
+      sendFile(response, 'text/javascript; charset=utf-8', 'uplot/dist/uPlot.iife.min.js');
+      return;
+    case '/uplot.css':
+      sendFile(response, 'text/css; charset=utf-8', 'uplot/dist/uPlot.min.css');
+      return;
+    case '/capture.pcapng':
+      if (captures === null) refuse(response, 403, 'this page has no captures; services.http.capture allows them');
+      else if (request.method === 'HEAD') response.end();
+      else {
+        const refused = captures.answer(new URLSearchParams(query), request, response);
+        if (refused !== null) refuse(response, ...refused);
+      }
+      return;
     default:
-      refuse(response, 404, 'there is /, /status.json, /metrics and /bulk?bytes=N');
+      refuse(response, 404, 'there is /, /status.json, /metrics, /capture.pcapng and /bulk?bytes=N');
   }
 }
 
@@ -91,9 +118,22 @@ function send(response: ServerResponse, type: string, body: string): void {
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     // Nothing from elsewhere runs here, whatever a name on the page says.
-    'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'",
+    'content-security-policy':
+      "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
   });
   response.end(body);
+}
+
+/** A file of a package, where it is installed. */
+function sendFile(response: ServerResponse, type: string, path: string): void {
+  let text: string;
+  try {
+    text = readFileSync(createRequire(import.meta.url).resolve(path), 'utf8');
+  } catch {
+    refuse(response, 404, `${path} is not installed`);
+    return;
+  }
+  send(response, type, text);
 }
 
 function refuse(response: ServerResponse, status: number, why: string): void {

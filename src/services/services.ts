@@ -1,10 +1,13 @@
+import type { Lookup } from '../api/lookup.js';
 import { NetError } from '../base/errors.js';
 import type { Stack } from '../net/stack.js';
 import { Dhcp6Clients } from './dhcpv6/clients.js';
 import { type FpmSpec, fpm } from './fpm.js';
+import type { StartCapture } from './http-capture.js';
 import { type HttpSpec, statusServer } from './http-status.js';
 import { Mdns } from './mdns/mdns.js';
 import type { MdnsSpec } from './mdns/responder.js';
+import { type OtlpSpec, pushMetrics } from './otlp.js';
 import { chargen, discard, echo, type Running, type SmallServiceSpec } from './small.js';
 
 /** Services by name; true is an empty object, false the same as leaving it out. */
@@ -15,6 +18,7 @@ export interface ServiceSpecs {
   readonly http?: boolean | HttpSpec;
   readonly fpm?: boolean | FpmSpec;
   readonly mdns?: boolean | MdnsSpec;
+  readonly otlp?: boolean | OtlpSpec;
 }
 
 export type ServiceName = keyof ServiceSpecs;
@@ -26,14 +30,24 @@ const starters: { readonly [K in ServiceName]-?: Starter<K> } = {
   echo,
   discard,
   chargen,
-  http: statusServer,
+  http: (core, spec, { world }) => statusServer(core, spec, world.capture),
+  otlp: (core, spec, { world }) => pushMetrics(core, spec, world.lookup),
   fpm,
   mdns: (_core, spec, { mdns }) => mdns.serve(spec),
 };
 
+/** What services need of the rest of their stack. */
+export interface ServiceWorld {
+  readonly capture: StartCapture;
+  readonly lookup: Lookup;
+  /** Told whether names under .local are the link's to tell. */
+  linkNames(active: boolean): void;
+}
+
 /** The services of one stack. Off unless started. */
 export class Services {
   private readonly core: Stack;
+  readonly world: ServiceWorld;
   private readonly running = new Map<ServiceName, Running>();
 
   /** DHCPv6 clients, one to an interface. */
@@ -42,11 +56,11 @@ export class Services {
   readonly mdns: Mdns;
   private readonly parts = new Map<string, Running>();
 
-  /** `mdns` is told whether multicast DNS is in use. */
-  constructor(core: Stack, mdns: (active: boolean) => void = () => {}) {
+  constructor(core: Stack, world: ServiceWorld) {
     this.core = core;
     this.dhcp6 = new Dhcp6Clients(core);
-    this.mdns = new Mdns(core, mdns);
+    this.mdns = new Mdns(core, world.linkNames);
+    this.world = world;
   }
 
   /** Keeps what runs for a section of the configuration, until `end` or the stack's. */

@@ -14,7 +14,7 @@ describe('status page', () => {
   let one: AnyStack;
   let two: AnyStack;
   before(async () => {
-    [one, two] = await pair({ services: { http: true, echo: true } });
+    [one, two] = await pair({ services: { http: { capture: true }, echo: true } });
   });
   after(async () => {
     await two.close();
@@ -40,7 +40,46 @@ describe('status page', () => {
     assert.equal(status, 200);
     assert.match(type, /^text\/html/);
     assert.match(body, /<title>anystack<\/title>/);
-    assert.doesNotMatch(body, /https?:\/\/|src=|href=/);
+    assert.doesNotMatch(body, /https?:\/\/|(src|href)="(?!\/uplot\.(js|css)")/);
+    assert.match(body, /name="viewport" content="width=device-width/);
+  });
+
+  it('the library of its graphs is served from here', async () => {
+    const { type, body } = await ask('/uplot.js');
+    assert.match(type, /^text\/javascript/);
+    assert.match(body, /var uPlot=/);
+    assert.match((await ask('/uplot.css')).body, /\.uplot/);
+  });
+
+  it('/capture.pcapng gives what passes but itself, and ends', async () => {
+    const download = ask('/capture.pcapng?seconds=1&filter=icmp%20or%20tcp');
+    await two.ping('10.0.0.1', { count: 12, interval: 50 }).done;
+    const { status, type, body } = await download;
+    assert.deepEqual([status, type], [200, 'application/x-pcapng']);
+    const octets = Buffer.from(body, 'latin1');
+    assert.equal(octets.readUInt32LE(0), 0x0a0d0d0a);
+    let packets = 0;
+    for (let at = 0; at < octets.length; at += octets.readUInt32LE(at + 4)) if (octets.readUInt32LE(at) === 6) packets++;
+    assert.ok(packets >= 6, `${packets} packets`);
+    assert.ok(octets.length < 4_000, `${octets.length} octets`);
+    for (const [query, why] of [
+      ['seconds=0', 'seconds'],
+      ['seconds=x', 'seconds'],
+      ['filter=nonsense', 'nonsense'],
+      [`filter=${'('.repeat(5_000)}`, 'letters'],
+    ] as const) {
+      const refused = await ask(`/capture.pcapng?${query}`);
+      assert.equal(refused.status, 400);
+      assert.ok(refused.body.includes(why), refused.body);
+    }
+  });
+
+  it('captures are off unless allowed', async () => {
+    one.services.stop('http');
+    one.services.start('http');
+    assert.equal((await ask('/capture.pcapng')).status, 403);
+    one.services.stop('http');
+    one.services.start('http', { capture: true });
   });
 
   it('/status.json shows interfaces, routes, sockets with tcp_info, drops', async () => {

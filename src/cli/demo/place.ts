@@ -88,7 +88,7 @@ function stackOn(good: DeviceConfig, bad: DeviceConfig, near: string, far: strin
       eth1: { device: bad, addresses: [`${far}2/24`] },
     },
     routes: [{ to: 'default', via: `${near}1` }],
-    services: { echo: true, discard: true, chargen: true, http: true },
+    services: { echo: true, discard: true, chargen: true, http: { capture: true } },
   });
 }
 
