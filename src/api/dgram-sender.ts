@@ -53,8 +53,9 @@ export class DatagramSender {
     const result = this.core.sendTo(data, 0, data.length, to === null ? null : to.address, args.port, to === null ? 0 : to.zone);
     if (result === -Errno.EAGAIN) return false;
     if (callback !== undefined) {
-      if (result >= 0) process.nextTick(callback, null, result);
-      else process.nextTick(callback, callError(result, 'send', args.address || undefined, args.port || undefined));
+      const error = result >= 0 ? null : callError(result, 'send', args.address || undefined, args.port || undefined);
+      // Who closes in the turn of the send hears no more of it, as in Node.
+      process.nextTick(() => this.core.closed || callback(error, result));
     }
     // Without a callback a failed send is lost silently: Node, for what UDP promises.
     return true;

@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events';
+import type { BlockList } from 'node:net';
 import { Errno } from '../base/errors.js';
 import type { Stack } from '../net/stack.js';
 import { type DgramCallback, type DgramPayload, type SendArguments, sendArguments } from './dgram-arguments.js';
 import { joinGroup, leaveGroup, multicastInterface } from './dgram-groups.js';
-import { DgramState, type MessageInfo, report } from './dgram-state.js';
+import { type DgramLookup, DgramState, type MessageInfo, report } from './dgram-state.js';
 import { type Endpoint, formatEndpoint, interfaceIndex } from './endpoint.js';
 import type { Lookup } from './lookup.js';
 import {
@@ -27,8 +28,11 @@ export interface DgramOptions {
   readonly ipv6Only?: boolean;
   readonly recvBufferSize?: number;
   readonly sendBufferSize?: number;
-  readonly lookup?: Lookup;
+  readonly lookup?: DgramLookup;
   readonly signal?: AbortSignal;
+  /** Senders whose datagrams are thrown away, and destinations that are refused with ERR_IP_BLOCKED; as in Node 24. */
+  readonly receiveBlockList?: BlockList;
+  readonly sendBlockList?: BlockList;
   /** Beyond Node: sends and receives only there (SO_BINDTODEVICE). */
   readonly interface?: string;
 }
@@ -85,11 +89,12 @@ export class DgramMethods extends EventEmitter {
     state.whenBound(() => {
       state.resolve(host, (error, target) => {
         if (state.closed) return;
-        const result = error === null ? state.core.connect((target as Endpoint).address, to, (target as Endpoint).zone) : 0;
-        state.connection = error === null && result === 0 ? 'yes' : 'no';
+        const refused = error ?? state.refused(target as Endpoint);
+        const result = refused === null ? state.core.connect((target as Endpoint).address, to, (target as Endpoint).zone) : 0;
+        state.connection = refused === null && result === 0 ? 'yes' : 'no';
         process.nextTick(() => {
           if (state.connection === 'yes') this.emit('connect');
-          else report(this, 'connect', done, error ?? callError(result, 'connect', host, to));
+          else report(this, 'connect', done, refused ?? callError(result, 'connect', host, to));
         });
       });
     });
@@ -125,15 +130,14 @@ export class DgramMethods extends EventEmitter {
       return;
     }
     const known = state.known(args.address);
-    if (known !== null) {
-      state.sender.send(args, known);
-      return;
-    }
-    state.resolve(args.address, (error, to) => {
-      if (state.closed) return;
-      if (error !== null) process.nextTick(() => report(this, null, args.callback, error));
-      else state.sender.send(args, to);
-    });
+    if (known !== null) this.sendTo(args, null, known);
+    else state.resolve(args.address, (error, to) => state.closed || this.sendTo(args, error, to));
+  }
+
+  private sendTo(args: SendArguments, error: Error | null, to: Endpoint | null): void {
+    const refused = error ?? this._state.refused(to as Endpoint);
+    if (refused !== null) process.nextTick(() => report(this, null, args.callback, refused));
+    else this._state.sender.send(args, to);
   }
 
   /** Node's older form of send. */
@@ -162,8 +166,7 @@ export class DgramMethods extends EventEmitter {
   }
 
   address(): DgramAddress {
-    const { core, stack } = running(this);
-    if (this._state.binding !== 'yes') throw callError(-Errno.EBADF, 'getsockname');
+    const { core, stack } = bound(this, 'getsockname');
     return endpoint(this, formatEndpoint(stack, core.family, core.localAddress, core.boundIndex), core.localPort);
   }
 
@@ -174,27 +177,27 @@ export class DgramMethods extends EventEmitter {
   }
 
   setBroadcast(on: boolean): void {
-    checked(running(this).core.setOption('SO_BROADCAST', on ? 1 : 0), 'setBroadcast');
+    checked(bound(this, 'setBroadcast').core.setOption('SO_BROADCAST', on ? 1 : 0), 'setBroadcast');
   }
 
   setTTL(ttl: number): number {
-    checked(running(this).core.setOption('IP_TTL', checkedNumber(ttl, 'ttl')), 'setTTL');
+    checked(bound(this, 'setTTL').core.setOption('IP_TTL', checkedNumber(ttl, 'ttl')), 'setTTL');
     return ttl;
   }
 
   setMulticastTTL(ttl: number): number {
-    checked(running(this).core.setOption('IP_MULTICAST_TTL', checkedNumber(ttl, 'ttl')), 'setMulticastTTL');
+    checked(bound(this, 'setMulticastTTL').core.setOption('IP_MULTICAST_TTL', checkedNumber(ttl, 'ttl')), 'setMulticastTTL');
     return ttl;
   }
 
   setMulticastLoopback(on: boolean): boolean {
-    checked(running(this).core.setOption('IP_MULTICAST_LOOP', on ? 1 : 0), 'setMulticastLoopback');
+    checked(bound(this, 'setMulticastLoopback').core.setOption('IP_MULTICAST_LOOP', on ? 1 : 0), 'setMulticastLoopback');
     return on;
   }
 
   /** The interface that has the address, or, for IPv6, the one after the '%': '::%eth0'. */
   setMulticastInterface(address: string): void {
-    const { stack, core } = running(this);
+    const { stack, core } = bound(this, 'setMulticastInterface');
     checked(multicastInterface(stack, core, checkedString(address, 'interfaceAddress')), 'setMulticastInterface');
   }
 
@@ -286,7 +289,7 @@ export function setupDgram(
     if (index < 0) throw callError(-Errno.ENODEV, 'setsockopt', options.interface);
     core.boundIndex = index;
   }
-  Object.assign(self, { type, _state: new DgramState(self, stack, core, options.lookup ?? lookup) });
+  Object.assign(self, { type, _state: new DgramState(self, stack, core, lookup, options) });
   if (listener !== undefined) self.on('message', listener);
   if (signal !== undefined) closeOnAbort(self, signal);
 }
@@ -321,6 +324,13 @@ function onceBound(socket: DgramMethods, listener: DgramCallback): void {
 function running(socket: DgramMethods): DgramState {
   if (socket._state.closed) throw new StateError('ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running');
   return socket._state;
+}
+
+/** These need a socket that is bound, as in Node: EBADF before. */
+function bound(socket: DgramMethods, call: string): DgramState {
+  const state = running(socket);
+  if (state.binding !== 'yes') throw callError(-Errno.EBADF, call);
+  return state;
 }
 
 const notConnected = (): StateError => new StateError('ERR_SOCKET_DGRAM_NOT_CONNECTED', 'Not connected');

@@ -1,4 +1,6 @@
 import { EventEmitter } from 'node:events';
+import { type BlockList, isIPv4 } from 'node:net';
+import { formatAddress } from '../base/address.js';
 import { DatagramInfo } from '../net/socket/datagram-queue.js';
 import { Ready } from '../net/socket/socket.js';
 import type { UdpSocket } from '../net/socket/udp-socket.js';
@@ -8,7 +10,7 @@ import { DatagramSender } from './dgram-sender.js';
 import { AddressText, type Endpoint, parseEndpoint } from './endpoint.js';
 import { Hold } from './hold.js';
 import { type Lookup, LookupError } from './lookup.js';
-import { callError } from './node-errors.js';
+import { callError, StateError } from './node-errors.js';
 import { stackEndError } from './stack-end.js';
 
 /** What is known of a received datagram. The last four go beyond Node. */
@@ -39,18 +41,24 @@ export class DgramState {
   /** Calls that wait for the bind; null when none do. */
   waiting: (() => void)[] | null = null;
   private readonly owner: DgramOwner;
-  private readonly lookup: Lookup;
+  private readonly lookup: DgramLookup;
+  /** A program's own lookup is asked for addresses too, as in Node. */
+  private readonly asksAlways: boolean;
+  private readonly lists: DgramLists;
   private readonly info = new DatagramInfo();
   private readonly source: AddressText;
   private readonly destination: AddressText;
   private knownText = '';
   private knownEndpoint: Endpoint | null = null;
 
-  constructor(owner: DgramOwner, stack: Stack, core: UdpSocket, lookup: Lookup) {
+  constructor(owner: DgramOwner, stack: Stack, core: UdpSocket, lookup: Lookup, options: DgramLists) {
     this.owner = owner;
     this.stack = stack;
     this.core = core;
-    this.lookup = lookup;
+    const { lookup: own } = options;
+    this.lists = options;
+    this.lookup = own ?? ((name, family, callback) => lookup(name, { family }, callback));
+    this.asksAlways = own !== undefined;
     this.hold = new Hold(stack.hyper);
     this.source = new AddressText(stack, core.family);
     this.destination = new AddressText(stack, core.family);
@@ -64,7 +72,7 @@ export class DgramState {
   /** The address behind a text that needs no lookup; a program sends to few. */
   known(text: string): Endpoint | null {
     if (text === this.knownText && this.knownEndpoint !== null) return this.knownEndpoint;
-    const found = text === '' ? null : parseEndpoint(this.stack, text);
+    const found = text === '' || this.asksAlways ? null : parseEndpoint(this.stack, text);
     if (found !== null) {
       this.knownText = text;
       this.knownEndpoint = found;
@@ -81,7 +89,7 @@ export class DgramState {
       process.nextTick(done, null, known);
       return;
     }
-    this.lookup(name, { family: v4 ? 4 : 6 }, (error, address) => {
+    this.lookup(name, v4 ? 4 : 6, (error, address) => {
       const to = error === null && typeof address === 'string' ? parseEndpoint(this.stack, address) : null;
       done(error ?? (to === null ? new LookupError(name) : null), to);
     });
@@ -101,11 +109,12 @@ export class DgramState {
 
   /** Runs `call` once there is a port, binding to any when nobody has asked. */
   whenBound(call: () => void): void {
-    if (this.binding === 'yes') {
+    if (this.binding === 'no') this.owner.bind({ port: 0 });
+    // At once, too, where a lookup answers within the call.
+    if ((this.binding as string) === 'yes') {
       call();
       return;
     }
-    if (this.binding === 'no') this.owner.bind({ port: 0 });
     if (this.waiting === null) {
       this.waiting = [];
       this.owner.on(EventEmitter.errorMonitor, this.forget);
@@ -150,12 +159,21 @@ export class DgramState {
       for (let size = core.nextSize; size >= 0 && !core.closed; size = core.nextSize) {
         const message = size < POOLED_MAX ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
         if (core.receive(message, 0, size, info) < 0) break;
-        owner.emit('message', message, this.describe(core.family));
+        const described = this.describe(core.family);
+        if (!blocks(this.lists.receiveBlockList, described.address)) owner.emit('message', message, described);
       }
     } finally {
       // A listener threw: the rest comes in the next poll.
       if (!core.closed && core.nextSize >= 0) core.ctx.notify(core);
     }
+  }
+
+  /** Why nothing is sent there: the program's own list. */
+  refused({ address }: Endpoint): Error | null {
+    const { sendBlockList: list } = this.lists;
+    if (list === undefined) return null;
+    const text = formatAddress(address);
+    return blocks(list, text) ? new StateError('ERR_IP_BLOCKED', `IP(${text}) is blocked by net.BlockList`) : null;
   }
 
   private describe(family: 4 | 6 | 46): MessageInfo {
@@ -172,6 +190,20 @@ export class DgramState {
     };
   }
 }
+
+/** Of a socket's options, what its state asks again and again. */
+interface DgramLists {
+  readonly lookup?: DgramLookup;
+  readonly receiveBlockList?: BlockList;
+  readonly sendBlockList?: BlockList;
+}
+
+/** A zone is not part of what a list knows. */
+const blocks = (list: BlockList | undefined, address: string): boolean =>
+  list?.check(address.split('%')[0] as string, isIPv4(address) ? 'ipv4' : 'ipv6') ?? false;
+
+/** Name to address for datagrams: called as Node calls it, with the family for options. */
+export type DgramLookup = (hostname: string, family: 4 | 6, callback: Parameters<Lookup>[2]) => void;
 
 /** What the state needs of its dgram.Socket. */
 export interface DgramOwner extends EventEmitter {

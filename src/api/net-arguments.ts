@@ -1,4 +1,5 @@
 /** The overloads of `connect` and `listen`, and the checks of their options, in Node's words. */
+import { ADDRCONFIG, ALL, V4MAPPED } from 'node:dns';
 import type { BlockList } from 'node:net';
 import type { Lookup } from './lookup.js';
 import {
@@ -9,6 +10,7 @@ import {
   checkedPort,
   checkedString,
   invalidType,
+  invalidValue,
   outOfRange,
 } from './node-errors.js';
 import type { OnRead } from './tcp-transfer.js';
@@ -151,6 +153,8 @@ export function checkConnectOptions(options: ConnectOptions, isIp: (text: string
   if (options.autoSelectFamily != null && typeof options.autoSelectFamily !== 'boolean')
     throw invalidType('options.autoSelectFamily', 'of type boolean', options.autoSelectFamily);
   if (lookup != null) checkedFunction(lookup, 'options.lookup');
+  const hints = options.hints ?? 0;
+  if ((hints & ~(ADDRCONFIG | V4MAPPED | ALL)) !== 0) throw invalidValue('hints', hints);
   if (options.host) checkedString(options.host, 'options.host');
   return {
     host: options.host || 'localhost',
@@ -158,7 +162,7 @@ export function checkConnectOptions(options: ConnectOptions, isIp: (text: string
     localAddress: localAddress || undefined,
     localPort: localPort ?? 0,
     family: FAMILIES[String(options.family)] ?? Number(options.family ?? 0),
-    hints: options.hints ?? 0,
+    hints,
     race: options.autoSelectFamily ?? autoSelect,
     attemptDelay: checkedDelay(options.autoSelectFamilyAttemptTimeout, attemptDelay),
   };

@@ -27,15 +27,9 @@ export interface Connecting {
   failed(error: Error): void;
 }
 
-/** Every address of a name failed: what went wrong with each, and the first one's code. */
-class ConnectError extends AggregateError {
-  readonly code: string | undefined;
-
-  constructor(errors: readonly Error[]) {
-    super(errors);
-    this.code = (errors[0] as { code?: string } | undefined)?.code;
-  }
-}
+/** Every address of a name failed: what went wrong with each, and the first one's code. Of no class of its own: programs ask for Node's. */
+const connectError = (errors: readonly Error[]): AggregateError =>
+  Object.assign(new AggregateError(errors), { code: (errors[0] as { code?: string } | undefined)?.code });
 
 /** One connect under way. Nothing is reported after `cancel`. */
 export class Attempt {
@@ -120,8 +114,7 @@ export class Attempt {
   private advance(): void {
     if (this.over) return;
     if (this.next < this.addresses.length) this.start();
-    else if (this.open.length === 0 && !this.resolving)
-      this.end(this.errors.length === 1 ? (this.errors[0] as Error) : new ConnectError(this.errors));
+    else if (this.open.length === 0 && !this.resolving) this.end(this.errors.length === 1 ? (this.errors[0] as Error) : connectError(this.errors));
     else this.due = true;
   }
 

@@ -21,6 +21,8 @@ export interface ListeningServer extends HostServer {
   _handle: Acceptor | null;
   _connections: number;
   _listeningId: number;
+  /** What it was told to listen on: 'family:address:port'. */
+  _connectionKey?: string;
   _unref: boolean;
   readonly allowHalfOpen: boolean;
   readonly pauseOnConnect: boolean;
@@ -155,8 +157,9 @@ const NONE_MEANS_NONE = Number(process.versions.node.split('.')[0]) >= 21;
 export function listen(server: ListeningServer, net: NetShared, accept: AcceptSocket, args: readonly unknown[]): void {
   const [options, callback, backlog] = listenArguments(args);
   if (server._handle !== null) throw new StateError('ERR_SERVER_ALREADY_LISTEN', 'Listen method has been called more than once without closing.');
-  if (options.port === undefined) {
-    if (!options.path && typeof options.fd !== 'number') throw invalidValue('options', options, 'must have the property "port" or "path"');
+  if (typeof options.port !== 'number' && typeof options.port !== 'string') {
+    if (!(typeof options.path === 'string' && options.path !== '') && !(Number(options.fd) >= 0))
+      throw invalidValue('options', options, 'port' in options || 'path' in options ? undefined : 'must have the property "port" or "path"');
     HostServer.prototype.listen.apply(server, args as Parameters<HostServer['listen']>);
     return;
   }
@@ -193,6 +196,7 @@ function open(
     return;
   }
   server._handle = new Acceptor(server, net, core, accept);
+  server._connectionKey = `${core.family === 4 ? 4 : 6}:${host || (core.family === 4 ? '0.0.0.0' : '::')}:${port}`;
   if (server.setSecureContext !== undefined) server.removeListener('secureConnection', showCarrier).prependListener('secureConnection', showCarrier);
   if (server._unref) server.unref();
   process.nextTick(() => {

@@ -11,6 +11,8 @@ export function setupSocket(socket: SocketMethods, net: NetShared, given: Socket
   const options: SocketOptions = typeof given === 'number' ? { fd: given } : { ...given };
   if (options.fd !== undefined || options.handle) return new HostSocket(options as ConstructorParameters<typeof HostSocket>[0]);
   checkSocketOptions(options);
+  // Before Duplex, which destroys the socket at once where the signal has fired.
+  socket._state = new SocketState(socket, net, options);
   (Duplex as unknown as (this: Duplex, options: object) => void).call(socket, {
     ...options,
     allowHalfOpen: Boolean(options.allowHalfOpen),
@@ -26,7 +28,6 @@ export function setupSocket(socket: SocketMethods, net: NetShared, given: Socket
   socket.server = socket._server = null;
   socket._host = null;
   socket.blockList = blockList;
-  socket._state = new SocketState(socket, net, options);
   if (options.noDelay) socket.setNoDelay();
   if (options.keepAlive) socket.setKeepAlive(true, options.keepAliveInitialDelay);
   socket.on('end', endedByPeer);

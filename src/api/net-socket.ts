@@ -6,7 +6,7 @@ import { type HostServer, HostSocket } from './host.js';
 import { checkConnectOptions, checkedTimeout, connectArguments, type Listener } from './net-arguments.js';
 import { Attempt } from './net-connect.js';
 import type { AddressInfo, SocketState } from './net-state.js';
-import { callError, checked, checkedFunction, checkedNumber, StateError } from './node-errors.js';
+import { callError, checked, checkedFunction, checkedNumber, invalidType, outOfRange, StateError } from './node-errors.js';
 import type { WriteCallback } from './tcp-transfer.js';
 import { carryTls, isTlsReader } from './tls-carrier.js';
 
@@ -46,7 +46,8 @@ export class SocketMethods extends Duplex {
     this.connecting = true;
     this._host = isIP(target.host) === 0 ? target.host : null;
     this._unrefTimer();
-    state.hold.begin();
+    // A lookup of the program's own is its own to wait for.
+    if (options.lookup === undefined) state.hold.begin();
     this.autoSelectFamilyAttemptedAddresses = undefined;
     state.attempt = new Attempt(state, options, target, net.lookup);
     return this;
@@ -168,7 +169,9 @@ export class SocketMethods extends Duplex {
   }
 
   setTypeOfService(tos: number): this {
-    this._state.setOption('IP_TOS', checkedNumber(tos, 'tos'));
+    if (Number.isNaN(checkedNumber(tos, 'tos'))) throw invalidType('tos', 'of type number', tos);
+    if (!Number.isInteger(tos) || tos < 0 || tos > 255) throw outOfRange('tos', '>= 0 && <= 255', tos);
+    this._state.setOption('IP_TOS', tos);
     return this;
   }
 
@@ -235,13 +238,15 @@ export class SocketMethods extends Duplex {
     return this._state.remote().family;
   }
 
+  /** Undefined on the prototype, where programs look too. */
   get bytesRead(): number {
-    return this._state.transfer.bytesRead;
+    return this._state?.transfer.bytesRead;
   }
 
-  /** Octets written by the application, taken by the stack or not. */
+  /** Octets written by the application, taken by the stack or not; undefined on the prototype. */
   get bytesWritten(): number {
-    const { transfer } = this._state;
+    const transfer = this._state?.transfer;
+    if (transfer === undefined) return transfer as never;
     // A write under way counts whole in writableLength, though some of it has been taken.
     return transfer.bytesWritten + this.writableLength - transfer.underWay;
   }

@@ -74,7 +74,6 @@ export class SocketState implements Connecting {
   /** An accepted connection. */
   adopt(core: TcpSocket): void {
     this.core = core;
-    this.hold.begin();
     this.transfer.start(core);
   }
 
@@ -87,6 +86,7 @@ export class SocketState implements Connecting {
   }
 
   prepare(core: TcpSocket): void {
+    this.hold.begin();
     for (const [name, value] of this.asked) core.setOption(name, value);
   }
 

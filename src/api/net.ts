@@ -23,6 +23,9 @@ export interface SocketExtras {
   info(): TcpInfo | null;
   /** Milliseconds that data may stay unacknowledged; 0 leaves it to the stack. */
   setUserTimeout(ms: number): this;
+  /** The octet of the IP header, 0 to 255; as in Node 25. */
+  setTypeOfService(tos: number): this;
+  getTypeOfService(): number;
 }
 
 /** A TCP socket: node:net's, over a stack. */
@@ -66,11 +69,10 @@ export interface CreateNetOptions {
   readonly lookup?: Lookup;
 }
 
-/** RFC 8305 §8: delay between two attempts of a race, in ms. Node's default too. */
-const ATTEMPT_DELAY = 250;
-
 /** `node:net` for `stack`. */
 export function createNet(stack: Stack, options: CreateNetOptions = {}): Net {
+  // Between two attempts of a race, in ms (RFC 8305 §8 has 250): what this Node has.
+  const attemptDelay = hostNet.getDefaultAutoSelectFamilyAttemptTimeout();
   const lookup = options.lookup ?? localLookup(() => stack.ip.v6 !== null);
   const Socket = callable<SocketMethods, [SocketOptions?]>({
     name: 'Socket',
@@ -83,7 +85,7 @@ export function createNet(stack: Stack, options: CreateNetOptions = {}): Net {
   Object.defineProperty(Socket, Symbol.hasInstance, {
     value: (x: object) => Object.prototype.isPrototypeOf.call(Socket.prototype, x) && (x as Partial<SocketMethods>)._state?.carriesTls !== true,
   });
-  const shared: NetShared = { stack, lookup, autoSelectFamily: true, attemptDelay: ATTEMPT_DELAY, socketPrototype: Socket.prototype };
+  const shared: NetShared = { stack, lookup, autoSelectFamily: true, attemptDelay, socketPrototype: Socket.prototype };
   const accept: AcceptSocket = (core, server) => accepted(new Socket(acceptOptions(server)), core, server);
   const listenHere = function (this: hostNet.Server, ...args: unknown[]): hostNet.Server {
     listen(this as ListeningServer, shared, accept, args);
@@ -118,7 +120,7 @@ export function createNet(stack: Stack, options: CreateNetOptions = {}): Net {
     },
     getDefaultAutoSelectFamilyAttemptTimeout: () => shared.attemptDelay,
     setDefaultAutoSelectFamilyAttemptTimeout(ms) {
-      shared.attemptDelay = checkedDelay(ms, ATTEMPT_DELAY);
+      shared.attemptDelay = checkedDelay(ms, attemptDelay);
     },
     adopt: (server) => Object.assign(server, { listen: listenHere }),
     disguise: (socket) => new Proxy(socket, { getPrototypeOf: () => HostSocket.prototype }),

@@ -45,9 +45,9 @@ export class Transfer {
   underWay = 0;
   private readonly stream: TransferStream;
   private readonly onRead: OnRead | null;
+  /** Where the next read of onRead goes. */
+  private into: Uint8Array | null = null;
   private readonly busy: (busy: boolean) => void;
-  /** The peer's end has been read. */
-  private ended = false;
   /** The stream wants octets. */
   private wanting = false;
   private readonly chunks: Uint8Array[] = [];
@@ -56,10 +56,11 @@ export class Transfer {
   private done: WriteCallback | null = null;
   private ending: WriteCallback | null = null;
 
-  /** `busy` hears false when the peer has ended and nothing is under way, and true when a write waits after that: as in Node, only then is it worth a process. */
+  /** `busy` hears whether octets are wanted or a write waits: as in Node, only then is it worth a process. It may hear the same twice. */
   constructor(stream: TransferStream, onRead: OnRead | null, busy: (busy: boolean) => void) {
     this.stream = stream;
     this.onRead = onRead;
+    if (onRead !== null) this.into = typeof onRead.buffer === 'function' ? onRead.buffer() : onRead.buffer;
     this.busy = busy;
   }
 
@@ -70,6 +71,7 @@ export class Transfer {
     if (this.done !== null) this.flush();
     else if (this.ending !== null) this.finish();
     if (this.wanting) this.pump();
+    else this.settle();
   }
 
   /** No more of anything. A write under way ends with `error`. */
@@ -84,12 +86,19 @@ export class Transfer {
   read(): void {
     if (this.wanting) return;
     this.wanting = true;
-    if (this.core !== null) this.pump();
+    if (this.core === null) return;
+    this.busy(true);
+    this.pump();
   }
 
   /** The stream wants none for now. */
   pause(): void {
     this.wanting = false;
+    this.settle();
+  }
+
+  private settle(): void {
+    if (this.core !== null) this.busy(this.wanting || this.done !== null);
   }
 
   write(chunk: Uint8Array, done: WriteCallback): void {
@@ -121,7 +130,7 @@ export class Transfer {
 
   private wait(done: WriteCallback): void {
     this.done = done;
-    if (this.ended) this.busy(true);
+    this.settle();
   }
 
   /** Sends FIN behind everything written. */
@@ -156,6 +165,7 @@ export class Transfer {
         stream._unrefTimer();
       }
     } finally {
+      if (!this.wanting) this.settle();
       // A listener threw: the rest comes in the next poll.
       if (this.wanting && core.available > 0 && !core.closed) core.ctx.notify(core);
     }
@@ -168,11 +178,14 @@ export class Transfer {
     return this.stream.push(chunk);
   }
 
+  /** A function is asked for the next buffer behind each read, as in Node: one is always in hand. */
   private fill(core: TcpSocket, { buffer, callback }: OnRead): boolean {
-    const into = typeof buffer === 'function' ? buffer() : buffer;
+    const into = this.into as Uint8Array;
     const n = core.read(into, 0, into.length);
     this.bytesRead += n;
-    return callback.call(this.stream, n, into) !== false && this.wanting;
+    const more = callback.call(this.stream, n, into) !== false && this.wanting;
+    if (typeof buffer === 'function') this.into = buffer();
+    return more;
   }
 
   /** The end of the stream, an error, or nothing yet. */
@@ -184,8 +197,7 @@ export class Transfer {
       this.stream.destroy(callError(n, 'read'));
       return;
     }
-    this.ended = true;
-    if (this.done === null) this.busy(false);
+    this.settle();
     this.stream.push(null);
     // 'end' comes only of a read, and a stream without a reader would wait for ever.
     this.stream.read(0);
@@ -219,7 +231,7 @@ export class Transfer {
     this.chunks.length = 0;
     this.next = 0;
     this.offset = this.underWay = 0;
-    if (this.ended) this.busy(false);
+    this.settle();
     done(error);
     if (error === null && this.ending !== null && this.done === null && this.core !== null) this.finish();
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { BlockList } from 'node:net';
 import { createDgram, type Dgram, type MessageInfo } from '#src/api/dgram.js';
 import { next, Pair, until } from '../support/live-pair.js';
 
@@ -122,6 +123,10 @@ describe('dgram', () => {
     assert.throws(() => first.send(5 as unknown as string, 1), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
     assert.throws(() => a.createSocket('udp5' as 'udp4'), { code: 'ERR_SOCKET_BAD_TYPE' });
     assert.throws(() => first.setTTL(0), { code: 'EINVAL', syscall: 'setTTL' });
+    const unbound = a.createSocket('udp4');
+    for (const call of ['setTTL', 'setBroadcast', 'setMulticastTTL', 'setMulticastLoopback'] as const)
+      assert.throws(() => (unbound[call] as (value: number) => void)(1), { code: 'EBADF', syscall: call });
+    unbound.close();
     assert.throws(() => first.addMembership('10.0.0.1'), { code: 'EINVAL' });
     first.close();
     assert.throws(() => first.close(), { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' });
@@ -131,16 +136,50 @@ describe('dgram', () => {
 
   it('names: localhost resolves, others fail with ENOTFOUND, a given lookup serves', async () => {
     const server = await bound(a, 5_000);
-    const client = a.createSocket({ type: 'udp4', lookup: (name, _options, done) => done(null, name === 'peer' ? '127.0.0.1' : '10.0.0.1', 4) });
+    const asked: [string, number][] = [];
+    const client = a.createSocket({
+      type: 'udp4',
+      lookup: (name, family, done) => {
+        asked.push([name, family]);
+        done(null, name === 'peer' ? '127.0.0.1' : name, 4);
+      },
+    });
     client.send('one', 5_000, 'peer');
     const [one, info] = await next<Message>(server, 'message');
     assert.deepEqual([one.toString(), info.address], ['one', '127.0.0.1']);
+    assert.deepEqual(
+      asked,
+      [
+        ['0.0.0.0', 4],
+        ['peer', 4],
+      ],
+      'for addresses too, as Node does',
+    );
     const other = a.createSocket('udp4');
     other.send('two', 5_000, 'localhost');
     assert.equal((await next<Message>(server, 'message'))[0].toString(), 'two');
     const error = await new Promise<NodeJS.ErrnoException | null>((resolve) => other.send('x', 1, 'nowhere.example', (e) => resolve(e)));
     assert.equal(error?.code, 'ENOTFOUND');
     for (const s of [client, other, server]) s.close();
+  });
+
+  it('block lists: nothing is sent to whom they name, and nothing is heard of him', async () => {
+    const list = new BlockList();
+    list.addAddress('10.0.0.2');
+    const peer = await bound(b, 5_000);
+    const careful = a.createSocket({ type: 'udp4', sendBlockList: list, receiveBlockList: list });
+    const refused = await new Promise<NodeJS.ErrnoException | null>((resolve) => careful.send('x', 5_000, '10.0.0.2', (e) => resolve(e)));
+    assert.deepEqual([refused?.code, refused?.message], ['ERR_IP_BLOCKED', 'IP(10.0.0.2) is blocked by net.BlockList']);
+    const heard: string[] = [];
+    careful.on('message', (message) => heard.push(message.toString()));
+    peer.send('from the blocked', careful.address().port, '10.0.0.1');
+    const friend = await bound(a);
+    friend.send('from a friend', careful.address().port, '127.0.0.1');
+    await next<Message>(careful, 'message');
+    assert.deepEqual(heard, ['from a friend']);
+    const connected = new Promise<NodeJS.ErrnoException | null>((resolve) => careful.connect(5_000, '10.0.0.2', (e) => resolve(e ?? null)));
+    assert.equal((await connected)?.code, 'ERR_IP_BLOCKED');
+    for (const s of [peer, careful, friend]) s.close();
   });
 
   it('broadcast needs permission', async () => {

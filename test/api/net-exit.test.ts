@@ -32,6 +32,15 @@ describe('net: what keeps a process', () => {
       });`);
   });
 
+  it('not a connection that is paused, nor one whose lookup never answers', function () {
+    this.timeout(20_000);
+    ends(`const net = require('net');
+      const server = net.createServer((s) => s.unref()).listen(0, '127.0.0.1', () => {
+        net.connect(server.address().port, '127.0.0.1').pause();
+        net.connect({ port: 1, host: 'silence', lookup() {} });
+      }).unref();`);
+  });
+
   it('but a write that waits after the end of the peer does', function () {
     this.timeout(20_000);
     ends(`const net = require('net');

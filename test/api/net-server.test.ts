@@ -47,7 +47,8 @@ describe('net: servers', () => {
       assert.deepEqual([error.code, error.errno, error.syscall, error.address, error.port], ['EADDRINUSE', -98, 'listen', '::', 80]);
       assert.throws(() => first.listen(81), { code: 'ERR_SERVER_ALREADY_LISTEN' });
       assert.throws(() => b.createServer().listen(-1), { code: 'ERR_SOCKET_BAD_PORT' });
-      assert.throws(() => b.createServer().listen({} as object), { code: 'ERR_INVALID_ARG_VALUE' });
+      for (const wrong of [{}, { port: false }, { fd: -1 }, { path: -1 }, { host: 'x' }])
+        assert.throws(() => b.createServer().listen(wrong as object), { code: 'ERR_INVALID_ARG_VALUE' });
       await ended(first);
       await listening(second, 80);
       await ended(second);

@@ -185,10 +185,14 @@ describe('net', () => {
       assert.throws(() => a.connect({ port: {} }), { code: 'ERR_INVALID_ARG_TYPE', name: 'TypeError' });
       assert.throws(() => a.connect({ port: 1, localAddress: 'x' }), { code: 'ERR_INVALID_IP_ADDRESS' });
       assert.throws(() => a.connect({ port: 1, lookup: 5 }), { code: 'ERR_INVALID_ARG_TYPE' });
+      assert.throws(() => a.connect({ port: 1, hints: 1 }), { code: 'ERR_INVALID_ARG_VALUE' });
       assert.throws(() => new a.Socket({ objectMode: true } as object), { code: 'ERR_INVALID_ARG_VALUE' });
       const socket = new a.Socket();
       assert.throws(() => socket.setTimeout(-1), { code: 'ERR_OUT_OF_RANGE' });
       assert.throws(() => socket.setTimeout('1' as unknown as number), { code: 'ERR_INVALID_ARG_TYPE' });
+      assert.throws(() => socket.setTypeOfService(256), { code: 'ERR_OUT_OF_RANGE' });
+      assert.throws(() => socket.setTypeOfService(Number.NaN), { code: 'ERR_INVALID_ARG_TYPE' });
+      assert.equal(a.Socket.prototype.bytesWritten, undefined);
       socket.destroy();
     });
   });
