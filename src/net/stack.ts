@@ -284,6 +284,7 @@ export class Stack {
     const changed = (): void => {
       this.ctx.touch();
       this.ip.routes.invalidate();
+      if (!iface.running) iface.neighbors?.flush(); // the next link may be another one
       this.v6.linkChanged(iface);
       if (iface.running) this.igmp.reports.announce(iface);
       this.vrrp.linkChanged(iface);

@@ -110,6 +110,14 @@ describe('neighbour discovery', () => {
   });
 
   describe('resolution', () => {
+    it('a link that goes takes its neighbours with it: behind the next cable others may be', () => {
+      t.meet(PEER);
+      assert.notEqual(entry(), 'none');
+      t.cable(false);
+      assert.equal(entry(), 'none');
+      t.cable(true);
+    });
+
     it('RFC 4861 §7.2.2: three questions a second apart from the pending source, then the sender hears of it', () => {
       assert.equal(send(), 1);
       for (let i = 0; i < 3; i++) {
