@@ -44,7 +44,7 @@ export function setMss(tcb: Tcb, mtu: number): void {
 /** Shift for windows up to `space` octets. RFC 7323 §2.2. */
 export function windowShift(space: number): number {
   let shift = 0;
-  while (shift < 14 && space / 2 ** shift > 65_535) shift++;
+  while (shift < 14 && space > 65_535 << shift) shift++;
   return shift;
 }
 
