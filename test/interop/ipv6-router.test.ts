@@ -94,6 +94,7 @@ describe('our IPv6 router and Linux hosts', function () {
   it('ping and traceroute pass from one to the other; hop limit 1 is answered by us', async () => {
     const there = address(right, 'tapr', '2001:db8:2:');
     assert.match(await left.exec('ping', '-6', '-c', '3', '-i', '0.1', '-W', '2', there), /3 received/);
+    assert.match(await left.exec('tracert6', '-n', '-q', '1', '-w', '2', there), /1 +2001:db8:1::1 .*\n *2 +2001:db8:2:/);
     assert.match(await left.exec('traceroute', '-6', '-n', '-q', '1', '-w', '2', there), /1 +2001:db8:1::1 .*\n *2 +2001:db8:2:/);
     await assert.rejects(left.exec('ping', '-6', '-c', '1', '-t', '1', '-W', '2', there), /2001:db8:1::1.*Time exceeded: Hop limit/s);
   });
@@ -138,6 +139,21 @@ describe('our IPv6 router and Linux hosts', function () {
     capture.stop();
     await capture.done;
     assert.equal(await problems(file), '');
+  });
+
+  it('wide-dhcpv6-client has an address and a prefix of our server, and hands a part of it on', async function () {
+    needs(this, 'tools:dhcp6c');
+    const config = join(folder, 'dhcp6c.conf');
+    writeFileSync(
+      config,
+      'interface tapl { send ia-na 1; send ia-pd 2; };\nid-assoc na 1 { };\nid-assoc pd 2 { prefix-interface lo { sla-id 7; sla-len 8; }; };\n',
+    );
+    const client = left.start('dhcp6c', '-f', '-D', '-c', config, '-p', join(folder, 'dhcp6c.pid'), 'tapl');
+    let log = '';
+    for (const stream of [client.stderr, client.stdout]) stream?.on('data', (chunk: Buffer) => (log += chunk.toString()));
+    await until(`a part of the prefix: ${log}`, () => /inet6 2001:db8:80[0-9a-f:]+07:/.test(left.run('ip', '-6', 'addr', 'show', 'dev', 'lo')));
+    await until(`an address: ${log}`, () => /2001:db8:1::1[0-9a-f]{3}\/128/.test(left.run('ip', '-6', 'addr', 'show', 'dev', 'tapl')));
+    client.kill('SIGTERM');
   });
 });
 

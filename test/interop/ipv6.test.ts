@@ -136,6 +136,23 @@ describe('IPv6 and a Linux kernel on the link', function () {
     await until('no router', () => core.v6.routers.list().length === 0);
   });
 
+  it('nmap -6 by TCP, by UDP and for the system: open and closed as they are; after it the stack answers and keeps nothing', async function () {
+    needs(this, 'tools:nmap');
+    const nmap = (...args: string[]): Promise<string> =>
+      linux.exec('timeout', '30', 'nmap', '-6', '-n', '-Pn', '--max-retries', '1', ...args, 'fd61::1');
+    const tcp = await nmap('-sS', '-p', '1-200');
+    assert.match(tcp, /^7\/tcp +open/m);
+    assert.match(tcp, /^80\/tcp +open/m);
+    assert.match(tcp, /Not shown: 198 closed/);
+    assert.match(await nmap('-sU', '-p', '7,5000'), /^7\/udp +open .*\n5000\/udp +closed/m);
+    assert.match(await nmap('-O', '-p', '7,80,1', '--max-os-tries', '1'), /OS detection performed|No OS matches/);
+    assert.match(await linux.exec('ping', '-6', '-c', '1', '-W', '2', 'fd61::1'), /1 received/);
+    const { core } = stack;
+    assert.ok(((core.interfaces.named('eth0') as Interface).neighbors?.size ?? 0) <= core.ctx.sysctl.v['anystack.neighbors_max']);
+    await until('no connection is half open', () => stack.ss().every(({ state }) => state !== 'SYN_RECV' && state !== 'SYN-RECEIVED'));
+    await until('no packet is held', () => core.ctx.pool.held === 0);
+  });
+
   it('tshark finds nothing malformed in what we sent', async () => {
     const file = join(folder, 'ipv6.pcapng');
     const capture = stack.capture(createWriteStream(file));
