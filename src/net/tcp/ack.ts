@@ -2,6 +2,7 @@
 import { type Seq, seqGt, seqLt, seqLte } from '../../base/sequence.js';
 import type { Micros } from '../../base/time.js';
 import { Counter } from '../counters.js';
+import { noteBusy } from './busy.js';
 import { adoptEcn, echoArrived } from './ecn.js';
 import type { Flight } from './flight.js';
 import { SentFlag } from './flight.js';
@@ -38,7 +39,9 @@ export function ackArrived(tcb: Tcb, seg: Segment): void {
   probeAnswered(tcb, flight, seg);
   if (progress || reorder > 0 || sample.sacked > 0 || tcb.pending === Pending.Reorder) rearm(tcb, flight, reorder, progress || sample.sacked > 0);
   if (progress) tcb.stuckSince = flight.head === null ? 0 : tcp.ctx.now;
-  if (flight.lost > 0 || waitingOctets(tcb) > 0) tcp.touch(tcb);
+  const waiting = waitingOctets(tcb);
+  if (flight.lost > 0 || waiting > 0) tcp.touch(tcb);
+  else if (flight.head === null) noteBusy(tcb, flight, waiting, snd.mss);
 }
 
 /** Nothing but progress: no recovery, no duplicates, no SACK. The common case takes the short way. */

@@ -6,6 +6,7 @@ import { Counter } from '../counters.js';
 import { ackArrived } from './ack.js';
 import { finArrived } from './close.js';
 import { learnFastOpen } from './fast-open.js';
+import { SentFlag } from './flight.js';
 import { refuse } from './reset.js';
 import { measured } from './rtt.js';
 import { Flag, type Segment } from './segment.js';
@@ -50,9 +51,14 @@ function connected(tcb: Tcb, seg: Segment, packet: Packet): number {
   opened(tcb, seg);
   learnFastOpen(tcb, seg, tcb.synData);
   ackArrived(tcb, seg);
-  // Data that went with the SYN and was not taken goes again as if never sent (RFC 7413 §4.2.2).
-  if (tcb.synData > 0) tcb.snd.nxt = tcb.snd.una;
-  if (seqLte(tcb.snd.una, (tcb.snd.iss + 1) | 0)) tcb.synData = 0;
+  // Data that went with the SYN and was not taken goes again at once (RFC 7413 §4.2.2).
+  if (tcb.synData > 0 && tcb.snd.una !== tcb.snd.nxt) {
+    const flight = tcb.flight ?? tcp.openFlight(tcb);
+    const sent = flight.append(tcb.snd.una, tcb.snd.nxt, tcp.ctx.now | 0);
+    if (tcb.sendBuffer?.end === sent.end) sent.flags |= SentFlag.Pushed;
+    flight.markLost(sent);
+    tcb.synData = 0;
+  }
   rcv.due = AckDue.Now;
   tcp.touch(tcb);
   tcp.established(tcb);

@@ -12,6 +12,7 @@ export function connectionInfo(tcb: Tcb): TcpInfo {
   const counts = tcb.counts ?? new Counts();
   tcp.ctx.touch();
   const { now } = tcp.ctx;
+  const busy = counts.busy.read(now);
   const segments = (octets: number): number => Math.ceil(octets / snd.mss);
   const since = (at: number): number => (at === 0 ? 0 : now - at);
   return {
@@ -27,7 +28,7 @@ export function connectionInfo(tcb: Tcb): TcpInfo {
       wscale: agreed.wscale,
       ecn: ecn !== null,
       ecn_seen: ecn?.seen ?? false,
-      syn_data: tcb.synData > 0,
+      syn_data: tcb.synData > 0 && tcb.state !== State.SynSent && tcb.state !== State.Closed,
     },
     snd_wscale: snd.wscale,
     rcv_wscale: rcv.wscale,
@@ -67,6 +68,9 @@ export function connectionInfo(tcb: Tcb): TcpInfo {
     data_segs_in: counts.dataSegsIn,
     data_segs_out: counts.dataSegsOut,
     notsent_bytes: tcb.state >= State.Established ? Math.max(0, waitingOctets(tcb)) : 0,
+    busy_time: busy.busy,
+    rwnd_limited: busy.window,
+    sndbuf_limited: busy.buffer,
     // The SYN counts, as in Linux.
     delivered: segments(flight?.delivered ?? 0) + (tcb.state >= State.Established ? 1 : 0),
     delivered_ce: 0,

@@ -68,6 +68,10 @@ export interface TcpInfo {
   data_segs_in: number;
   data_segs_out: number;
   notsent_bytes: number;
+  /** µs in which there was something to send; of these, in which the peer's window or our send buffer was the limit. */
+  busy_time: number;
+  rwnd_limited: number;
+  sndbuf_limited: number;
   delivered: number;
   delivered_ce: number;
   /** Octets per second; −1 for no limit. */

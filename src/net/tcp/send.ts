@@ -1,6 +1,7 @@
 // hot: bench/packet
 import { seqGt, seqGte, seqLt } from '../../base/sequence.js';
 import { Counter } from '../counters.js';
+import { noteBusy } from './busy.js';
 import { SEGMENT_MAX } from './constants.js';
 import { type Flight, type Sent, SentFlag } from './flight.js';
 import { CaState } from './info.js';
@@ -127,7 +128,9 @@ function noteUsage(tcb: Tcb, flight: Flight, mss: number): void {
   const outstanding = (snd.nxt - snd.una) | 0;
   const pipe = flight.pipe(outstanding);
   const limited = snd.cwnd - pipe < mss;
-  const drained = waitingOctets(tcb) === 0;
+  const waiting = waitingOctets(tcb);
+  const drained = waiting === 0;
+  noteBusy(tcb, flight, waiting, mss);
   if (limited || drained) flight.held = false;
   // Until what is in flight now has arrived, rate samples measure the application.
   if (!limited && drained) flight.appLimitedUntil = flight.delivered + pipe;

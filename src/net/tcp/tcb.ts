@@ -5,6 +5,7 @@ import { Timer } from '../../base/timer-wheel.js';
 import type { Path } from '../ip/path.js';
 import type { TcpSocket } from '../socket/tcp-socket.js';
 import { TimerKind } from '../timer-kind.js';
+import { BusyTime } from './busy.js';
 import { QUICK_ACKS } from './constants.js';
 import { Flowing } from './demux.js';
 import type { Flight } from './flight.js';
@@ -205,6 +206,7 @@ export class Counts {
   cameAt: Micros = 0;
   /** When data was last sent: for slow start after idle, too. */
   sentAt: Micros = 0;
+  readonly busy = new BusyTime();
 }
 
 /** The counts of a connection that now has some. */
