@@ -89,7 +89,8 @@ function target(core: Stack, to: string, dev: string, call: string): { table: Ne
   return { table: iface.neighbors, address };
 }
 
-function neighInfo(iface: Interface, n: Neighbor): NeighInfo {
+/** One neighbour for people. */
+export function neighInfo(iface: Interface, n: Neighbor): NeighInfo {
   const known = n.state !== INCOMPLETE && n.state !== FAILED;
   return {
     to: formatAddress(n.address),

@@ -6,6 +6,7 @@ import { Flow } from '../net/ip/path.js';
 import { formatDestination, MAIN_TABLE, type Route as RouteEntry, type RouteType } from '../net/ip/route.js';
 import type { Stack } from '../net/stack.js';
 import { interfaceNamed } from './link.js';
+import { type NeighInfo, neighInfo } from './neigh.js';
 
 /** A route but its destination, in iproute2's words. */
 export interface RouteSpec {
@@ -52,6 +53,8 @@ export interface RouteAnswer {
   readonly protocol?: RouteEntry['protocol'];
   /** Equally good hops that share the flows; left out for one. */
   readonly ways?: number;
+  /** What is known of the next hop: its station address, null while nobody has answered, and its state. Left out where nobody has asked yet. */
+  readonly neighbor?: Pick<NeighInfo, 'lladdr' | 'state'>;
 }
 
 /** What a flow is, beside its destination: policy rules look at it. */
@@ -67,6 +70,9 @@ export interface FlowSpec {
   /** The interface it comes in by: as a packet that is forwarded. */
   readonly iif?: string;
 }
+
+/** What senders of ours are told by routes that lead nowhere; Linux's codes. */
+const refusals = { blackhole: 'EINVAL', unreachable: 'EHOSTUNREACH', prohibit: 'EACCES' } as const;
 
 /** `stack.route`: the routing tables. */
 export class Route {
@@ -107,21 +113,30 @@ export class Route {
     const found = core.ip.routes.explain(flow);
     const why = found === null ? {} : reasons(found);
     if (spec.iif !== undefined && !core.ip.isLocal(flow.destination, flow.vrf)) {
-      if (found === null || found.hop.type !== 'unicast') throw new NetError('ENETUNREACH', 'route get', address, undefined, core.ip.explain(flow));
+      if (found === null || found.hop.type !== 'unicast')
+        throw new NetError(
+          found === null ? 'ENETUNREACH' : refusals[found.hop.type as keyof typeof refusals],
+          'route get',
+          address,
+          undefined,
+          core.ip.explain(flow),
+        );
       const { index, gateway, mtu } = found.hop;
       const out = core.interfaces.at(index) as Interface;
+      const nextHop = gateway ?? flow.destination;
       return {
         to: address,
         dev: out.name,
-        via: formatAddress(gateway ?? flow.destination),
+        via: formatAddress(nextHop),
         src: spec.src ?? '',
         mtu: mtu || out.mtu,
         kind: 'unicast',
         ...why,
+        ...known(out, nextHop),
       };
     }
     const path = core.ip.path(flow);
-    if (typeof path === 'number') throw new NetError(errnoName(path), 'route get', address);
+    if (typeof path === 'number') throw new NetError(errnoName(path), 'route get', address, undefined, core.ip.explain(flow));
     const kind = path.local ? 'local' : path.broadcast ? 'broadcast' : path.group ? 'multicast' : 'unicast';
     const base = {
       to: address,
@@ -131,7 +146,7 @@ export class Route {
       mtu: path.mtu,
       kind,
     } as const;
-    return kind === 'unicast' ? { ...base, ...why } : base;
+    return kind === 'unicast' ? { ...base, ...why, ...known(path.iface, path.nextHop) } : base;
   }
 
   private flowOf(address: string, { dev, src, vrf, mark = 0, proto = 0, sport = 0, dport = 0, iif }: FlowSpec): Flow {
@@ -150,6 +165,13 @@ export class Route {
     flow.destinationPort = dport;
     return flow;
   }
+}
+
+function known(iface: Interface, nextHop: Address): Pick<RouteAnswer, 'neighbor'> {
+  const found = iface.neighbors?.find(nextHop) ?? null;
+  if (found === null) return {};
+  const { lladdr, state } = neighInfo(iface, found);
+  return { neighbor: { lladdr, state } };
 }
 
 function reasons({ rule, table, prefix, length, hop, ways }: Explanation): Partial<RouteAnswer> {

@@ -44,9 +44,15 @@ function lines(routes: readonly RouteInfo[]): string[] {
 }
 
 function answer(r: RouteAnswer): string[] {
+  const { neighbor } = r;
+  const next = neighbor === undefined ? [] : [`    neighbour ${neighbor.lladdr ?? ''} ${neighbor.state}`.replace('  ', ' ')];
   const line = `${r.kind === 'unicast' ? '' : `${r.kind} `}${r.to}${r.via === r.to ? '' : ` via ${r.via}`} dev ${r.dev}${r.src === '' ? '' : ` src ${r.src}`} mtu ${r.mtu}`;
-  if (r.prefix === undefined) return [line];
+  if (r.prefix === undefined) return [line, ...next];
   const rule = r.rule === undefined ? 'no rule matched' : `rule ${r.rule}`;
   const metric = r.metric === undefined ? '' : ` metric ${r.metric}`;
-  return [line, `    ${rule}, table ${r.table}: ${r.prefix}${metric} proto ${r.protocol}${r.ways === undefined ? '' : `, one of ${r.ways} ways`}`];
+  return [
+    line,
+    `    ${rule}, table ${r.table}: ${r.prefix}${metric} proto ${r.protocol}${r.ways === undefined ? '' : `, one of ${r.ways} ways`}`,
+    ...next,
+  ];
 }

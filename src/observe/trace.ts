@@ -16,7 +16,7 @@ export interface TraceEvent {
   readonly time: Micros;
   /**
    * 'rx', 'tx' and 'drop', or who decided: 'route', 'output' (the path of a packet of our own), 'track', 'nat', 'neighbour', 'reassembly',
-   * 'ipsec', 'tunnel', 'bridge', 'deliver', and 'chain[n]' for a rule of the filter.
+   * 'ipsec', 'nat64', 'tunnel', 'bridge', 'mirror', 'deliver', 'chain[n]' for a rule of the filter, 'chain' for what becomes of packets that no rule of it decides.
    */
   readonly where: string;
   /** What was decided: an interface, a route and why, a verdict, a drop reason. */

@@ -22,7 +22,16 @@ describe('trace', () => {
       sysctl: { 'net.ipv4.ip_forward': 1 },
       filter: {
         chains: [
-          { name: 'forward', hook: 'forward', rules: [{ protocol: 'udp', dport: 23, verdict: 'drop' }] },
+          {
+            name: 'forward',
+            hook: 'forward',
+            policy: 'drop',
+            rules: [
+              { protocol: 'udp', dport: 23, verdict: 'drop' },
+              { state: ['established'], verdict: 'accept' },
+              { iif: 'in', protocol: 'udp', dport: '1-999', verdict: 'accept' },
+            ],
+          },
           { name: 'nat', hook: 'postrouting', rules: [{ oif: 'out', verdict: 'masquerade' }] },
         ],
       },
@@ -60,6 +69,7 @@ describe('trace', () => {
         'rx in',
         'track new',
         'route table 254: 10.0.2.0/24 dev out',
+        'forward[2] accept',
         'nat[0] masquerade',
         'nat source 10.0.1.2:n becomes 10.0.2.1:n',
         'neighbour 10.0.2.2 is asked for: the packet waits',
@@ -82,6 +92,13 @@ describe('trace', () => {
     assert.deepEqual(told(events).slice(-2), ['forward[0] drop', 'drop FilterDrop']);
     assert.equal(events.at(-1)?.cause, 'A rule said drop.');
     assert.match(events.at(-1)?.remedy ?? '', /shows the rules/);
+    const undecided = await traced(
+      gateway,
+      { filter: 'port 1000' },
+      () => send(1_000),
+      (e) => e.at(-1)?.where === 'drop',
+    );
+    assert.deepEqual(told(undecided).slice(-2), ['forward policy drop', 'drop FilterDrop'], 'no rule did');
   });
 
   it('follows our own packets from their path on, and what is delivered to its protocol', async () => {
@@ -124,8 +141,15 @@ describe('trace', () => {
     gateway.core.ip.routes.setRules([{ priority: 100, mark: 5, action: { table: 20 } }]);
     const marked = gateway.route.get('192.0.2.1', { mark: 5 });
     assert.deepEqual([marked.rule, marked.table, marked.prefix, marked.via], [100, 20, 'default', '10.0.2.9']);
-    assert.throws(() => gateway.route.get('192.0.2.1'), { code: 'ENETUNREACH' });
+    assert.throws(() => gateway.route.get('192.0.2.1'), { code: 'ENETUNREACH', message: /no route matches/ });
     const forwarded = gateway.route.get('192.0.2.1', { mark: 5, iif: 'in', src: '10.0.1.2' });
     assert.deepEqual([forwarded.dev, forwarded.rule], ['out', 100]);
+    gateway.neigh.add('10.0.2.9', { lladdr: '02:00:00:00:00:09', dev: 'out' });
+    const expected = { lladdr: '02:00:00:00:00:09', state: 'PERMANENT' };
+    assert.deepEqual(gateway.route.get('10.0.2.9').neighbor, expected);
+    assert.deepEqual(gateway.route.get('10.0.2.9', { iif: 'in', src: '10.0.1.2' }).neighbor, expected);
+    gateway.route.add('198.51.100.0/24', { type: 'prohibit' });
+    for (const flow of [{}, { iif: 'in', src: '10.0.1.2' }])
+      assert.throws(() => gateway.route.get('198.51.100.1', flow), { code: 'EACCES', message: /table 254: 198\.51\.100\.0\/24 prohibit/ });
   });
 });

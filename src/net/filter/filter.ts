@@ -179,7 +179,10 @@ export class Filter {
     for (const chain of this.base[hook]) {
       const verdict = this.walk(chain, packet, input, output);
       if (verdict >= DROP) return verdict;
-      if (verdict === PASS && chain.policy === 'drop') return DROP;
+      if (verdict === PASS && chain.policy === 'drop') {
+        if (this.ctx.observer.verdict !== null) this.ctx.observer.verdict(packet, chain.name, 'policy drop');
+        return DROP;
+      }
     }
     return ACCEPT;
   }

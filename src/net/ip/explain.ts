@@ -18,7 +18,7 @@ export interface Explanation {
 
 /** One line: "rule 100 table 20: 10.0.0.0/8 via 10.0.1.1 dev eth1, one of 2 ways". `name` gives interfaces theirs. */
 export function describeRoute(found: Explanation | null, name: (index: number) => string): string {
-  if (found === null) return 'none';
+  if (found === null) return 'no route matches';
   const { rule, table, prefix, length, hop, ways } = found;
   const parts = [rule === null ? `table ${table}:` : table === 0 ? `rule ${rule.priority}:` : `rule ${rule.priority} table ${table}:`];
   if (prefix !== null) parts.push(length === 0 ? 'default' : `${formatAddress(prefix)}/${length}`);

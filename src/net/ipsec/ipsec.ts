@@ -172,16 +172,15 @@ export class Ipsec {
     readFlow(packet, false, output.index, output.vrf, key);
     if (isNeighborDiscovery(key)) return true;
     const policy = this.spd.lookup(key);
-    if (policy === null) {
-      if (this.unmatched === 'bypass' || keepsLink(packet, key)) return true;
-    } else {
-      policy.packets++;
-      if (policy.action === 'bypass') return true;
-      if (policy.action === 'protect') {
-        this.seal(packet, policy, key);
-        return false;
-      }
+    if (policy !== null) policy.packets++;
+    if (policy?.action === 'protect') {
+      this.seal(packet, policy, key);
+      return false;
     }
+    const action = policy?.action ?? (this.unmatched === 'bypass' || keepsLink(packet, key) ? 'bypass' : 'discard');
+    const { observer } = this.ctx;
+    if (observer.verdict !== null) observer.verdict(packet, 'ipsec', `${policy === null ? 'no policy matches' : `policy ${policy.name}`}: ${action}`);
+    if (action === 'bypass') return true;
     this.ctx.drop(packet, Drop.IpsecDiscard);
     return false;
   };
