@@ -2,6 +2,7 @@
 import { interfaceNamed } from '../api/link.js';
 import { ConfigError } from '../base/errors.js';
 import { Delegation } from '../services/dhcpv6/delegation.js';
+import { reservationsOf } from '../services/dhcpv6/reservations.js';
 import { Dhcp6Server, type Dhcp6ServerSpec, parametersOf, poolsOf } from '../services/dhcpv6/server.js';
 import type { Config } from './config.js';
 import { replaced } from './interfaces.js';
@@ -50,6 +51,21 @@ const server: Schema = {
     dns: { type: 'array', items: { type: 'string' }, maxItems: 8, description: 'Resolvers.' },
     search: { type: 'array', items: { type: 'string' }, maxItems: 8, description: 'Search domains.' },
     preference: { type: 'integer', minimum: 0, maximum: 255, description: 'Among several servers. Default 0.' },
+    reservations: {
+      type: 'array',
+      maxItems: 1_024,
+      description: 'Leases kept for clients.',
+      items: {
+        type: 'object',
+        properties: {
+          duid: { type: 'string', description: "The client's identifier in hexadecimal, such as 00:04:…" },
+          address: { type: 'string', description: 'Its address.' },
+          prefix: { type: 'string', description: 'The prefix delegated to it.' },
+        },
+        required: ['duid'],
+        additionalProperties: false,
+      },
+    },
     rapidCommit: { type: 'boolean', description: 'Two messages instead of four where the client allows it. Default true.' },
   },
   additionalProperties: false,
@@ -65,6 +81,7 @@ export const dhcp6: Part = {
       try {
         poolsOf(spec);
         parametersOf(spec);
+        reservationsOf(spec.reservations ?? []);
       } catch (error) {
         if (error instanceof ConfigError) wrong(place, error.message);
         throw error;

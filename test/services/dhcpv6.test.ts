@@ -5,6 +5,7 @@ import type { Interface } from '#src/net/interface.js';
 import { Dhcp6Client, type Dhcp6ClientOptions } from '#src/services/dhcpv6/client.js';
 import { Dhcp6Clients } from '#src/services/dhcpv6/clients.js';
 import { Delegation } from '#src/services/dhcpv6/delegation.js';
+import { duidOf, duidText } from '#src/services/dhcpv6/duid.js';
 import { Dhcp6Server, type Dhcp6ServerSpec } from '#src/services/dhcpv6/server.js';
 import { startAdvertising } from '#src/services/router-advertisement.js';
 import * as wire from '#src/wire/dhcpv6.js';
@@ -240,6 +241,54 @@ describe('DHCPv6', () => {
       assert.equal(host(0).stack.ctx.counters.dropped()['DhcpUnexpected'], 1);
     });
   }
+
+  describe('reservations', () => {
+    const mine = (): string => duidText(duidOf(host(1).stack.hyper));
+    it('a client by its DUID has the address and the prefix kept for it, in the pool or not', () => {
+      const reservations = [
+        {
+          duid: mine()
+            .replace(/..(?=.)/g, '$&:')
+            .toUpperCase(),
+          address: 'fd00::77',
+          prefix: '2001:db8:9000::/52',
+        },
+      ];
+      assert.deepEqual(held(begin({ delegation: { length: 56 } }, { reservations })).sort(), ['2001:db8:9000::/52', 'fd00::77/128']);
+    });
+
+    it('nobody else has it, nor a prefix it lies in', () => {
+      const reservations = [{ duid: '0004aabb', address: 'fd00::100', prefix: '2001:db8:8000:10::/60' }];
+      const pool = { from: 'fd00::100', to: 'fd00::101' };
+      const c = begin({ delegation: { length: 56 } }, { reservations, pool, delegate: { prefix: '2001:db8:8000::/55', length: 56 } });
+      assert.deepEqual(held(c).sort(), ['2001:db8:8000:100::/56', 'fd00::101/128']);
+    });
+
+    it('made later it takes the place of the lease there is, when that is renewed', () => {
+      const c = begin();
+      const [before] = held(c);
+      server?.close();
+      server = new Dhcp6Server(host(0).stack, host(0).eth0, { ...spec, reservations: [{ duid: mine(), address: 'fd00::77' }] });
+      net.run(seconds(1_810));
+      assert.notEqual(before, 'fd00::77/128');
+      assert.deepEqual(held(c), ['fd00::77/128']);
+      assert.deepEqual(dhcpAddresses(), ['fd00::77 preferred']);
+    });
+
+    for (const [what, reservation] of [
+      ['duid', { duid: 'nonsense', address: 'fd00::77' }],
+      ['neither address nor prefix', { duid: '0004aabb' }],
+      ['address', { duid: '0004aabb', address: '10.0.0.1' }],
+      ['prefix', { duid: '0004aabb', prefix: '2001:db8::/80' }],
+    ] as const)
+      it(`one that is wrong is refused: ${what}`, () => {
+        assert.throws(() => begin({}, { reservations: [reservation] }), new RegExp(`reservations\\[0\\].*${what}`));
+      });
+    it('one given twice is refused', () => {
+      const reservations = ['0004aabb', '0004aacc'].map((duid) => ({ duid, address: 'fd00::77' }));
+      assert.throws(() => begin({}, { reservations }), /fd00::77\/128 is reserved twice/);
+    });
+  });
 
   it('messages cut short or of no type are counted', () => {
     for (let n = 0; n < 40; n++) {

@@ -1,7 +1,8 @@
-import { Address, formatAddress, parseAddress } from '../../base/address.js';
+import { Address, formatAddress, parseAddress, samePrefix } from '../../base/address.js';
 import { halfSipHash } from '../../base/siphash.js';
 import { type Micros, seconds } from '../../base/time.js';
 import type { Stack } from '../../net/stack.js';
+import type { Reservation } from './reservations.js';
 
 /** Leases of one server. At the bound a new client hears that there are none. */
 const LEASES_MAX = 4_096;
@@ -45,13 +46,15 @@ export class Leases {
   private readonly core: Stack;
   private readonly key: string;
   private readonly pools: readonly PoolSpec[];
+  private readonly reservations: readonly Reservation[];
   private readonly byAddress = new Map<string, Binding>();
   private readonly byClient = new Map<string, Binding>();
 
-  constructor(core: Stack, key: string, pools: readonly PoolSpec[]) {
+  constructor(core: Stack, key: string, pools: readonly PoolSpec[], reservations: readonly Reservation[] = []) {
     this.core = core;
     this.key = key;
     this.pools = pools;
+    this.reservations = reservations;
     this.load();
   }
 
@@ -66,32 +69,43 @@ export class Leases {
 
   /** Is an address one that this server gives? */
   holds(address: Address): boolean {
-    return this.pools.some((p) => !p.delegation && indexOf(p, address) !== null);
+    return (
+      this.pools.some((p) => !p.delegation && indexOf(p, address) !== null) ||
+      this.reservations.some((r) => !r.delegation && r.address.equals(address))
+    );
   }
 
-  /** A free lease: the one wished for, else one chosen by the client's name, so that it gets the same again. Null when there is none. */
+  /** What is kept for the client, until one of its associations has it. */
+  private reserved(client: string, delegation: boolean): Reservation | null {
+    return this.reservations.find((r) => r.client === client && r.delegation === delegation && !this.byAddress.has(formatAddress(r.address))) ?? null;
+  }
+
+  /** Is it, or a part of it, kept for somebody else? */
+  private isReserved(address: Address, length: number, client: string): boolean {
+    return this.reservations.some((r) => r.client !== client && samePrefix(r.address, address, Math.min(r.length, length)));
+  }
+
+  /** A free lease: the one reserved, the one wished for, else one chosen by the client's name, so that it gets the same again. Null when there is none. */
   offer(client: string, ia: { readonly iaid: number; readonly delegation: boolean }, wish: Address | null, commit: boolean): Binding | null {
+    const reserved = this.reserved(client, ia.delegation);
+    if (reserved !== null) return this.make(client, ia.iaid, reserved, commit);
     const pool = this.pools.find((p) => p.delegation === ia.delegation);
     if (pool === undefined || this.byAddress.size >= LEASES_MAX) return null;
     const wished = wish === null ? null : indexOf(pool, wish);
     const start = wished ?? halfSipHash(HASH_KEY, wordsOf(client, ia.iaid), 16) >>> 0;
     for (let i = 0; i < Math.min(pool.count, PROBES_MAX); i++) {
       const address = nth(pool, (start + i) % pool.count);
-      if (this.byAddress.has(formatAddress(address)) || this.isOurs(address)) continue;
-      const binding: Binding = {
-        client,
-        iaid: ia.iaid,
-        delegation: ia.delegation,
-        address,
-        length: pool.length,
-        until: this.core.hyper.wallClock() + OFFER_HOLD,
-        tentative: !commit,
-        via: null,
-      };
-      this.add(binding);
-      return binding;
+      if (this.byAddress.has(formatAddress(address)) || this.isOurs(address) || this.isReserved(address, pool.length, client)) continue;
+      return this.make(client, ia.iaid, { delegation: ia.delegation, address, length: pool.length }, commit);
     }
     return null;
+  }
+
+  private make(client: string, iaid: number, { delegation, address, length }: Omit<Reservation, 'client'>, commit: boolean): Binding {
+    const until = this.core.hyper.wallClock() + OFFER_HOLD;
+    const binding: Binding = { client, iaid, delegation, address, length, until, tentative: !commit, via: null };
+    this.add(binding);
+    return binding;
   }
 
   private isOurs(address: Address): boolean {
@@ -150,10 +164,16 @@ export class Leases {
     if (stored === null) return;
     for (const line of new TextDecoder().decode(stored).split('\n')) {
       const binding = bindingOf(line);
-      if (binding === null || this.byAddress.size >= LEASES_MAX) continue;
-      if (this.pools.some((p) => p.delegation === binding.delegation && p.length === binding.length && indexOf(p, binding.address) !== null))
-        this.add(binding);
+      if (binding !== null && this.byAddress.size < LEASES_MAX && this.stands(binding)) this.add(binding);
     }
+  }
+
+  /** May a lease of before go on: what is reserved now is its client's, and that client has no other. */
+  private stands({ client, delegation, address, length }: Binding): boolean {
+    const same = (r: PoolSpec | Reservation): boolean => r.delegation === delegation && r.length === length;
+    const reserved = this.reservations.filter((r) => r.client === client && r.delegation === delegation);
+    if (reserved.length > 0) return reserved.some((r) => same(r) && r.address.equals(address));
+    return !this.isReserved(address, length, client) && this.pools.some((p) => same(p) && indexOf(p, address) !== null);
   }
 }
 

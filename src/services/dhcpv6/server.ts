@@ -12,6 +12,7 @@ import { labelsOf } from '../../wire/dns-name.js';
 import { Alarm } from '../alarm.js';
 import { DUID_MAX, duidOf, duidText } from './duid.js';
 import { type Binding, Leases, type PoolSpec } from './leases.js';
+import { type ReservationSpec, reservationsOf } from './reservations.js';
 
 const { Option, Type, Status } = wire;
 
@@ -30,6 +31,8 @@ export interface Dhcp6ServerSpec {
   readonly preference?: number;
   /** Answer a solicit that allows it with the lease itself. Default true. */
   readonly rapidCommit?: boolean;
+  /** Leases kept for clients. */
+  readonly reservations?: readonly ReservationSpec[];
 }
 
 /** Metric of routes to delegated prefixes. */
@@ -58,7 +61,12 @@ export class Dhcp6Server {
     this.spec = spec;
     this.duid = duidOf(core.hyper);
     this.parameters = parametersOf(spec);
-    this.leases = new Leases(core, `dhcp6-leases-${iface.name.toLowerCase().replace(/[^a-z0-9]/g, '-')}`, poolsOf(spec));
+    this.leases = new Leases(
+      core,
+      `dhcp6-leases-${iface.name.toLowerCase().replace(/[^a-z0-9]/g, '-')}`,
+      poolsOf(spec),
+      reservationsOf(spec.reservations ?? []),
+    );
     this.timer = new Alarm(core.ctx, () => this.expire());
     this.socket = core.udp.openSocket(6);
     this.socket.onReady = () => this.readable();
@@ -154,7 +162,7 @@ export class Dhcp6Server {
       case Type.Request:
         return ias.map((ia) => wire.association(this.assign(key, ia, commit)));
       case Type.Renew:
-        return ias.map((ia) => wire.association(this.extend(key, ia) ?? this.assign(key, ia, true)));
+        return ias.map((ia) => wire.association(this.extend(key, ia) ?? withGone(ia, this.assign(key, ia, true))));
       case Type.Rebind: {
         // RFC 9915 §18.3.5: of leases nobody here gave nothing is said, lest another server's client be sent away.
         const known = ias.flatMap((ia) => this.extend(key, ia) ?? []);
@@ -187,9 +195,7 @@ export class Dhcp6Server {
     const binding = this.leases.find(key, ia);
     if (binding === null) return null;
     this.commit(binding);
-    const granted = this.granted(ia, binding);
-    const foreign = ia.leases.filter((l) => !l.address.equals(binding.address)).map((l) => ({ ...l, preferred: 0, valid: 0 }));
-    return { ...granted, leases: [...granted.leases, ...foreign] };
+    return withGone(ia, this.granted(ia, binding));
   }
 
   private granted({ delegation, iaid }: wire.Dhcp6Ia, { address, length }: Binding): wire.Dhcp6Ia {
@@ -292,6 +298,12 @@ export class Dhcp6Server {
     this.timer.cancel();
     this.socket.close();
   }
+}
+
+/** An answer to who renews: what he has and is not given again ends (RFC 9915 §18.3.4). */
+function withGone(asked: wire.Dhcp6Ia, answer: wire.Dhcp6Ia): wire.Dhcp6Ia {
+  const gone = asked.leases.filter((l) => answer.leases.every((a) => !a.address.equals(l.address)));
+  return { ...answer, leases: [...answer.leases, ...gone.map((l) => ({ ...l, preferred: 0, valid: 0 }))] };
 }
 
 /** Throws ConfigError. */
