@@ -70,6 +70,8 @@ const connection = object('One IKEv2 peer.', {
   rekeyTime: count('Seconds. Default 14,400; 0: never.'),
   encap: flag('UDP encapsulation even without a NAT.'),
   fragmentation: flag('RFC 7383. Default true.'),
+  mobike: flag('Tunnels follow when an end changes its address: RFC 4555. Default true.'),
+  noNats: flag('With MOBIKE the peer refuses us behind a NAT (RFC 4555 §3.9). Default false.'),
   vips: flag('Ask the peer for an inner address.'),
   pool: text('Inner addresses for peers that ask: a prefix.'),
   unique: flag('A peer that comes anew replaces its older IKE SA. Default true.'),

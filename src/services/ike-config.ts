@@ -64,6 +64,10 @@ export interface IkeConnectionSpec {
   /** UDP encapsulation without a NAT. */
   readonly encap?: boolean;
   readonly fragmentation?: boolean;
+  /** RFC 4555; default true. */
+  readonly mobike?: boolean;
+  /** With MOBIKE the peer refuses us behind a NAT. Default false. */
+  readonly noNats?: boolean;
   /** Ask for an inner address. */
   readonly vips?: boolean;
   /** Inner addresses to give: a prefix. */
@@ -109,6 +113,8 @@ export function readConnection(
     rekeySeconds: spec.rekeyTime ?? 14_400,
     encapsulate: spec.encap ?? false,
     fragmentation: spec.fragmentation ?? true,
+    mobike: spec.mobike ?? true,
+    noNats: spec.noNats ?? false,
     virtualAddress: spec.vips === true ? 'request' : null,
     pool: spec.pool === undefined ? [] : poolOf(spec.pool),
     unique: spec.unique ?? true,

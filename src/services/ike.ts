@@ -4,6 +4,7 @@ import { errnoName, NetError } from '../base/errors.js';
 import { Flow } from '../net/ip/path.js';
 import { Ike, type IkeEvents, type IkeTransport } from '../net/ipsec/ike/ike.js';
 import { encapsulate } from '../net/ipsec/nat-t.js';
+import { TunnelDevice } from '../net/ipsec/tunnel-device.js';
 import { DatagramInfo } from '../net/socket/datagram-queue.js';
 import type { UdpSocket } from '../net/socket/udp-socket.js';
 import type { Stack } from '../net/stack.js';
@@ -37,7 +38,6 @@ export class IkeService implements IkeTransport {
     for (const port of this.ports) this.open(port, null);
     this.ike = new Ike(stack.ctx, stack.ipsec, this, this.ports);
     if (options.events !== undefined) this.ike.events = options.events;
-    this.ike.localFor = (remote) => this.localFor(remote);
     stack.ipsec.driver = this;
   }
 
@@ -74,7 +74,22 @@ export class IkeService implements IkeTransport {
     socket.sendTo(datagram, 0, datagram.length, remote, remotePort);
   }
 
-  private localFor(remote: Address): Address | null {
+  watch(changed: (() => void) | null): void {
+    this.stack.ip.routes.changed = changed;
+  }
+
+  isLocal(address: Address): boolean {
+    return this.stack.ip.isLocal(address, 0);
+  }
+
+  addresses(): Address[] {
+    const running = [...this.stack.interfaces].filter(
+      (iface) => iface.running && iface.medium !== 'loopback' && !(iface.device instanceof TunnelDevice),
+    );
+    return running.flatMap((iface) => iface.addresses.map((a) => a.address)).filter((address) => !address.isLinkLocal);
+  }
+
+  localFor(remote: Address): Address | null {
     const { flow } = this;
     flow.source.set(0, 0, 0, 0);
     flow.destination.copy(remote);

@@ -3,6 +3,7 @@ import type { CryptoRequest } from '#src/hyper/crypto.js';
 import { answerLength, exchangeKnown, performNow, publicLength } from '#src/hyper/public-key.js';
 import { publicKeyThread } from '#src/hyper/public-key-thread.js';
 import { octets } from '../support/octets.js';
+import { skip } from '../support/requirements.js';
 
 type Parameters = CryptoRequest['parameters'];
 
@@ -20,7 +21,7 @@ describe('public-key work', () => {
 
   for (const algorithm of ['x25519', 'x448', 'ecp256', 'ecp384', 'ecp521', 'modp2048', 'ml-kem-768']) {
     it(`${algorithm}: both ends have the same secret; a value of another length is refused`, async function () {
-      if (!exchangeKnown(algorithm)) this.skip();
+      if (!exchangeKnown(algorithm)) skip(this, 'OpenSSL has no ML-KEM here: Node 24 brings one');
       const made = await work('generate', algorithm);
       const length = publicLength(algorithm);
       const answer = await work('respond', algorithm, { public: made.slice(0, length) });

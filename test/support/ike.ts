@@ -67,6 +67,8 @@ export function connection(text: ConnectionText): Connection {
     rekeySeconds: 0,
     encapsulate: false,
     fragmentation: true,
+    mobike: false,
+    noNats: false,
     virtualAddress: null,
     pool: [],
     unique: true,

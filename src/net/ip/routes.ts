@@ -35,6 +35,8 @@ export class Routes {
   generation = 1;
   /** Grows when what routes lead over changes: interfaces, addresses, neighbours, rules. Routes that come and go leave it: a group of hops is the same as before. */
   epoch = 1;
+  /** Told of each change; IKE listens, whose peers may have to hear of another address. */
+  changed: (() => void) | null = null;
   private readonly links: Links;
   private readonly topBits: 16 | 24;
   private readonly tables: Table[] = [];
@@ -53,6 +55,7 @@ export class Routes {
   invalidate(): void {
     this.generation++;
     this.epoch++;
+    this.changed?.();
   }
 
   /** Adds a route beside others of its prefix. False when this very one is there. */
@@ -107,6 +110,7 @@ export class Routes {
     fib.set(p.w0, p.w1, p.w2, p.w3, length, sorted.length === 0 ? 0 : this.groups.take(sorted).id);
     if (old !== null) this.groups.leave(old);
     this.generation++;
+    this.changed?.();
   }
 
   /** Removes the hops of one prefix that match; says how many. The cost is that of a lookup. */

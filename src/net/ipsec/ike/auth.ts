@@ -27,6 +27,7 @@ import { acceptChild, agreedChild, type ChildStart, childOffer } from './create-
 import type { Exchanges } from './exchanges.js';
 import type { IkeSa } from './ike-sa.js';
 import { type IkeKeys, prf } from './keys.js';
+import { learnMobike, mobikeParts } from './mobike.js';
 import { errorOf, find, notifies, notifyPart } from './notify.js';
 import type { IkeSuite } from './proposal.js';
 import { putSignature, readSignature, schemeFor } from './signature.js';
@@ -158,6 +159,7 @@ export function startAuth(x: Exchanges, sa: IkeSa): void {
       ...(remoteId === null ? [] : [{ type: PayloadType.IdR, body: putId(remoteId.type, remoteId.data) }]),
       auth,
       ...(connection.unique ? [notifyPart(NotifyType.InitialContact)] : []),
+      ...mobikeParts(x, sa),
       ...(connection.virtualAddress === null
         ? []
         : [
@@ -205,6 +207,7 @@ function authAnswered(x: Exchanges, sa: IkeSa, child: ChildStart | null, payload
     remoteAuth,
     () => {
       readVirtual(x, sa, payloads);
+      learnMobike(sa, payloads);
       x.established(sa);
       if (child !== null) agreedChild(x, sa, child, payloads);
       for (const config of sa.connection.children) if (config.start === 'start' && config !== child?.config) x.createChild(sa, wholeChild(config));
@@ -271,6 +274,13 @@ function accepted(x: Exchanges, sa: IkeSa, payloads: readonly Payload[]): void {
   const id = putId(connection.localId.type, connection.localId.data);
   prove(x, sa, id, (certificates, auth) => {
     const parts: Part[] = [{ type: PayloadType.IdR, body: id }, ...certificates, auth];
+    const unfit = learnMobike(sa, payloads);
+    if (unfit !== 0) {
+      sa.respond(Exchange.Auth, [notifyPart(unfit)]);
+      sa.fail('a NAT where the peer allows none');
+      return;
+    }
+    if (sa.mobility !== null) parts.push(...mobikeParts(x, sa));
     if (connection.unique || notifies(payloads).some((n) => n.type === NotifyType.InitialContact)) x.replaceOthers(sa);
     const given = assign(x, sa, payloads);
     if (given !== null) parts.push(given);

@@ -100,6 +100,10 @@ export interface Connection {
   /** UDP encapsulation even without a NAT. */
   readonly encapsulate: boolean;
   readonly fragmentation: boolean;
+  /** Ends may move: RFC 4555. */
+  readonly mobike: boolean;
+  /** The peer is to refuse us when a NAT stands between: RFC 4555 §3.9. */
+  readonly noNats: boolean;
   /** Ask the peer for an inner address, or give one from the pool. */
   readonly virtualAddress: 'request' | null;
   readonly pool: readonly Address[];

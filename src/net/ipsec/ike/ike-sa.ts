@@ -15,6 +15,7 @@ import type { ChildSa } from './child-sa.js';
 import type { Connection, Identity, WantedChild } from './connection.js';
 import type { Ike } from './ike.js';
 import { type IkeKeys, zeroKeys } from './keys.js';
+import { askForLife, type Mobility } from './mobike.js';
 import { notifyPart } from './notify.js';
 import type { IkeSuite } from './proposal.js';
 import { type Request, Requests } from './requests.js';
@@ -32,8 +33,16 @@ const FRAGMENT_OCTETS = 1_280 - 40 - 8 - 4;
 /** RFC 7296 names no states; these are what an IKE SA goes through, from left to right. */
 export type IkeState = 'connecting' | 'established' | 'rekeyed' | 'deleting' | 'dead';
 
+/** From where to where messages go. */
+export interface Way {
+  readonly local: Address;
+  readonly localPort: number;
+  readonly remote: Address;
+  readonly remotePort: number;
+}
+
 /** See the head of the file. */
-export class IkeSa {
+export class IkeSa implements Way {
   readonly ike: Ike;
   connection: Connection;
   /** We began it: we are the original initiator of RFC 7296 §3.1. */
@@ -70,6 +79,10 @@ export class IkeSa {
   virtual: readonly Address[] = [];
   /** Its place among the half-open ones. */
   halfOpenKey = '';
+  /** Both ends can move: RFC 4555. */
+  mobility: Mobility | null = null;
+  /** How the request under work came: its answer goes back the same way. */
+  came: Way | null = null;
   /** Why it failed. */
   error = '';
   /** The last authentic message from the peer. */
@@ -179,13 +192,13 @@ export class IkeSa {
     if (exchange === Exchange.SaInit) this.initR = this.answered[0] as Uint8Array;
     this.expectedId++;
     this.busy = false;
-    for (const datagram of this.answered) this.ike.send(this, datagram);
+    for (const datagram of this.answered) this.ike.send(this.mobility === null ? this : (this.came ?? this), datagram);
   }
 
   // Receiving
 
   /** A datagram for this SA. */
-  receive(header: Header, bytes: Uint8Array, localPort: number, address: Address, port: number): void {
+  receive(header: Header, bytes: Uint8Array, way: Way): void {
     const response = (header.flags & Flag.Response) !== 0;
     if (response) {
       if (!this.requests.awaits(header)) {
@@ -197,7 +210,7 @@ export class IkeSa {
       // Of a message in fragments the first stands for all (RFC 7383 §2.6.1).
       const known = header.exchange === Exchange.SaInit ? this.initI : this.lastRequest;
       if (known.length === bytes.length && known.every((octet, i) => octet === bytes[i]))
-        for (const datagram of this.answered) this.ike.send(this, datagram);
+        for (const datagram of this.answered) this.ike.send(this.mobility === null ? this : way, datagram);
       this.ike.drop(Drop.IkeMessageId);
       return;
     } else if (header.id !== this.expectedId || this.busy) {
@@ -206,10 +219,12 @@ export class IkeSa {
     }
     const payloads = this.open(header, bytes, response);
     if (payloads === null) return;
-    if (header.exchange !== Exchange.SaInit) {
+    if (!response) this.came = { ...way, local: way.local.clone(), remote: way.remote.clone() };
+    // Who may move says so itself: RFC 4555 §3.8.
+    if (header.exchange !== Exchange.SaInit && this.mobility === null) {
       // RFC 7296 §2.23: the initiator goes on at the other port when it sees a NAT, and a NAT may map it anew at any time; who is authentic is followed.
-      this.localPort = localPort;
-      if (this.natRemote || address.equals(this.remote)) this.move(address, port);
+      this.localPort = way.localPort;
+      if (this.natRemote || way.remote.equals(this.remote)) this.move(way.remote, way.remotePort);
     }
     this.dispatch(header, payloads, response);
   }
@@ -237,6 +252,7 @@ export class IkeSa {
     this.peerHashes = old.peerHashes;
     this.peerId = old.peerId;
     this.virtual = old.virtual;
+    this.mobility = old.mobility;
     this.ike.enter(this);
   }
 
@@ -308,7 +324,7 @@ export class IkeSa {
     if (this.natLocal) this.ike.sendRaw(this, KEEPALIVE);
     if (rekeySeconds > 0 && ctx.now >= this.createdAt + seconds(rekeySeconds) && !this.rekeying) this.ike.exchanges.rekeyIke(this);
     if (dpdSeconds > 0 && ctx.now >= this.heard + seconds(dpdSeconds) && this.idle && !this.seen(ctx.now - seconds(dpdSeconds))) {
-      this.request({ exchange: Exchange.Informational, build: () => [], done: () => {} });
+      askForLife(this.ike.exchanges, this);
     }
     this.armTick();
   }
@@ -341,11 +357,7 @@ export class IkeSa {
 
   /** Deletes it after its children have moved on. */
   closeReplaced(): void {
-    this.request({
-      exchange: Exchange.Informational,
-      build: () => [{ type: PayloadType.Delete, body: putDelete(SaProtocol.Ike, []) }],
-      done: () => this.end('replaced'),
-    });
+    this.tellDelete(() => this.end('replaced'));
   }
 
   /** Closes it by telling the peer; its children go with it. */
@@ -357,14 +369,14 @@ export class IkeSa {
     }
     if (this.state === 'dead' || this.state === 'deleting') return;
     this.state = 'deleting';
-    this.request({
-      exchange: Exchange.Informational,
-      build: () => [{ type: PayloadType.Delete, body: putDelete(SaProtocol.Ike, []) }],
-      done: () => {
-        this.end('closed');
-        done();
-      },
+    this.tellDelete(() => {
+      this.end('closed');
+      done();
     });
+  }
+
+  private tellDelete(done: () => void): void {
+    this.request({ exchange: Exchange.Informational, build: () => [{ type: PayloadType.Delete, body: putDelete(SaProtocol.Ike, []) }], done });
   }
 
   /** It is of no use any more. */

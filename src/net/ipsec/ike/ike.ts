@@ -1,10 +1,10 @@
 /** IKEv2 of one stack: connections, the table of IKE SAs, and the way of datagrams to them. Pure but for what its transport does. */
 import { type Address, formatAddress, parsePrefix } from '../../../base/address.js';
 import { Drop } from '../../../base/drops.js';
-import { type Micros, seconds } from '../../../base/time.js';
+import { type Micros, millis, seconds } from '../../../base/time.js';
 import { Timer } from '../../../base/timer-wheel.js';
-import { check, Exchange, Flag, HEADER_LEN, type Header, message, NotifyType, PayloadType, readHeader, readPayloads } from '../../../wire/ike.js';
-import { addressOctets, join } from '../../../wire/ike-payload.js';
+import { check, Exchange, Flag, readHeader } from '../../../wire/ike.js';
+import { join } from '../../../wire/ike-payload.js';
 import { Protocol } from '../../../wire/protocol.js';
 import type { Context } from '../../context.js';
 import { TimerKind } from '../../timer-kind.js';
@@ -16,13 +16,21 @@ import type { Policy } from '../spd.js';
 import { TunnelDevice } from '../tunnel-device.js';
 import type { ChildSa } from './child-sa.js';
 import { type ChildConfig, type Connection, childFor, pairs, type WantedChild } from './connection.js';
+import { Door } from './door.js';
 import { Exchanges } from './exchanges.js';
-import { IkeSa } from './ike-sa.js';
-import { find, notifies, notifyPart } from './notify.js';
-import { answerInit } from './sa-init.js';
+import { IkeSa, type Way } from './ike-sa.js';
+import { checkPath } from './mobike.js';
 
 /** Carries datagrams. `port` is ours: 500, or 4500 where messages have a marker. */
 export interface IkeTransport {
+  /** Our address towards a peer; null without a way there. */
+  localFor(remote: Address): Address | null;
+  /** Is it ours, and up? */
+  isLocal(address: Address): boolean;
+  /** Those a peer may use: neither of the loopback nor of one link. */
+  addresses(): Address[];
+  /** Tells of changes of routes and addresses, until called with null. */
+  watch(changed: (() => void) | null): void;
   send(local: Address, port: number, remote: Address, remotePort: number, datagram: Uint8Array): void;
 }
 
@@ -44,12 +52,9 @@ export const silent: IkeEvents = { up: () => {}, down: () => {}, child: () => {}
 
 /** IKE SAs of one stack. */
 const IKE_SAS_MAX = 16_384;
-/** Half-open ones from which on a cookie is asked for, and at which no more are begun. RFC 7296 §2.6. */
-const COOKIE_FROM = 32;
-const HALF_OPEN_MAX = 512;
-/** The secret behind the cookies changes this often; the one before is still taken. */
-const COOKIE_LIFE: Micros = seconds(60);
 const RETRY: Micros = seconds(1);
+/** From a change of our addresses to a look at the paths. */
+const PATH_CHECK: Micros = millis(100);
 
 /** See the head of the file. One per stack. */
 export class Ike {
@@ -66,15 +71,13 @@ export class Ike {
   private readonly connections: Connection[] = [];
   /** By our SPI, as 16 hexadecimal digits. */
   private readonly table = new Map<string, IkeSa>();
-  /** Of the responder's, by the initiator's SPI and address: where retransmitted first messages belong. */
-  private readonly halfOpen = new Map<string, IkeSa>();
+  private readonly door: Door;
   private readonly policies = new Map<Policy, { children: number; trap: ChildConfig | null; connection: Connection }>();
   private readonly leases = new Map<string, IkeSa>();
   private readonly bypass: Policy;
-  private readonly secrets = [new Uint8Array(32), new Uint8Array(32)];
-  private secretAt: Micros;
   private readonly timers = new Set<Timer>();
   private whenEmpty: (() => void) | null = null;
+  private checking = false;
 
   constructor(ctx: Context, ipsec: Ipsec, transport: IkeTransport, ports: readonly [number, number] = [500, 4_500]) {
     this.ctx = ctx;
@@ -82,13 +85,13 @@ export class Ike {
     this.transport = transport;
     this.ports = ports;
     this.exchanges = new Exchanges(this);
-    for (const secret of this.secrets) ctx.hyper.random(secret);
-    this.secretAt = ctx.now;
+    this.door = new Door(this);
     // RFC 4301 §4.4.1: key exchange itself is let by, first of all.
     const all = parsePrefix('::/0') as NonNullable<ReturnType<typeof parsePrefix>>;
     const selectors = ports.map((port) => selectorOf(all, all, Protocol.Udp, [port, port], ANY_PORTS));
     this.bypass = ipsec.addPolicy({ name: 'ike', action: 'bypass', selectors, priority: -1_000_000 });
     ipsec.onAcquire = (policy, flow) => this.acquire(policy, flow);
+    transport.watch(() => this.routesChanged());
     ipsec.onMoved = (sa, packet) => this.moved(sa, packet.source, packet.sourcePort);
   }
 
@@ -128,7 +131,7 @@ export class Ike {
       if (wanted !== null && up.state === 'established' && !has(wanted.config)) this.exchanges.createChild(up, wanted);
       return up;
     }
-    if (connection.remoteAddress === null || this.table.size >= IKE_SAS_MAX) return null;
+    if (connection.remoteAddress === null || this.full) return null;
     const local = connection.localAddress ?? this.localFor(connection.remoteAddress);
     if (local === null) return null;
     const sa = new IkeSa(this, connection, true, this.newSpi(), new Uint8Array(8), local, connection.remoteAddress, [this.ports[0], this.ports[0]]);
@@ -148,8 +151,27 @@ export class Ike {
     return [...this.table.values()];
   }
 
-  /** Our address towards a peer; the driver knows routes. */
-  localFor: (remote: Address) => Address | null = () => null;
+  localFor(remote: Address): Address | null {
+    return this.transport.localFor(remote);
+  }
+
+  isLocal(address: Address): boolean {
+    return this.transport.isLocal(address);
+  }
+
+  ownAddresses(): Address[] {
+    return this.transport.addresses();
+  }
+
+  /** Routes or addresses have changed, perhaps many times at once: in a moment each IKE SA that can move is looked at. */
+  private routesChanged(): void {
+    if (this.checking || this.table.size === 0) return;
+    this.checking = true;
+    this.later(() => {
+      this.checking = false;
+      for (const sa of this.table.values()) checkPath(this.exchanges, sa);
+    }, PATH_CHECK);
+  }
 
   // Datagrams
 
@@ -170,7 +192,7 @@ export class Ike {
     const request = (header.flags & Flag.Response) === 0;
     const fromInitiator = (header.flags & Flag.Initiator) !== 0;
     if (header.exchange === Exchange.SaInit && request && isZero(header.spiR)) {
-      this.first(header, bytes, local, localPort, remote, remotePort, fromInitiator);
+      this.door.knock(header, bytes, { local, localPort, remote, remotePort });
       return;
     }
     const sa = this.table.get(keyOf(fromInitiator ? header.spiR : header.spiI));
@@ -184,70 +206,7 @@ export class Ike {
       this.drop(Drop.IkeUnknownSa);
       return;
     }
-    sa.receive(header, bytes, localPort, remote, remotePort);
-  }
-
-  /** The first message of an IKE SA to be. RFC 7296 §2.6: little is spent on it before its address is known to be real. */
-  private first(
-    header: Header,
-    bytes: Uint8Array,
-    local: Address,
-    localPort: number,
-    remote: Address,
-    remotePort: number,
-    fromInitiator: boolean,
-  ): void {
-    const key = `${keyOf(header.spiI)} ${formatAddress(remote)} ${remotePort}`;
-    const known = this.halfOpen.get(key);
-    if (known !== undefined) {
-      known.receive(header, bytes, localPort, remote, remotePort);
-      return;
-    }
-    const candidates = this.candidates(local, remote);
-    if (!fromInitiator || header.id !== 0 || candidates.length === 0) {
-      this.drop(candidates.length === 0 ? Drop.IkeNoConnection : Drop.IkeState);
-      return;
-    }
-    const payloads = readPayloads(bytes, HEADER_LEN, header.next);
-    if (typeof payloads === 'number') {
-      this.drop(payloads);
-      return;
-    }
-    if (this.halfOpen.size >= COOKIE_FROM) {
-      const nonce = find(payloads, PayloadType.Nonce)?.body;
-      const given = notifies(payloads).find((n) => n.type === NotifyType.Cookie)?.data;
-      if (nonce === undefined || nonce.length > 256) {
-        this.drop(Drop.IkeMalformed);
-        return;
-      }
-      if (given === undefined || !this.cookies(header.spiI, remote, nonce).some((cookie) => same(cookie, given))) {
-        const [cookie] = this.cookies(header.spiI, remote, nonce) as [Uint8Array];
-        const answer = message(header.spiI, header.spiR, Exchange.SaInit, Flag.Response, 0, [notifyPart(NotifyType.Cookie, cookie)]);
-        this.transport.send(local, localPort, remote, remotePort, this.marked(localPort, answer));
-        this.drop(Drop.IkeCookie);
-        return;
-      }
-    }
-    if (this.halfOpen.size >= HALF_OPEN_MAX || this.table.size >= IKE_SAS_MAX) {
-      this.drop(Drop.IkeHalfOpen);
-      return;
-    }
-    const sa = new IkeSa(this, candidates[0] as Connection, false, header.spiI, this.newSpi(), local, remote, [localPort, remotePort]);
-    sa.halfOpenKey = key;
-    this.halfOpen.set(key, sa);
-    this.table.set(keyOf(sa.spi), sa);
-    sa.busy = true;
-    answerInit(this.exchanges, sa, payloads, bytes);
-  }
-
-  /** Of the present secret, and of the one before. */
-  private cookies(spi: Uint8Array, remote: Address, nonce: Uint8Array): Uint8Array[] {
-    if (this.ctx.now >= this.secretAt + COOKIE_LIFE) {
-      this.secrets.reverse();
-      this.ctx.hyper.random(this.secrets[0] as Uint8Array);
-      this.secretAt = this.ctx.now;
-    }
-    return this.secrets.map((secret) => this.exchanges.crypto.hash('sha256', join(secret, nonce, addressOctets(remote), spi)));
+    sa.receive(header, bytes, { local, localPort, remote, remotePort });
   }
 
   /** Connections that may be meant by these addresses, in their order. */
@@ -257,8 +216,8 @@ export class Ike {
     );
   }
 
-  send(sa: IkeSa, datagram: Uint8Array): void {
-    this.transport.send(sa.local, sa.localPort, sa.remote, sa.remotePort, this.marked(sa.localPort, datagram));
+  send({ local, localPort, remote, remotePort }: Way, datagram: Uint8Array): void {
+    this.transport.send(local, localPort, remote, remotePort, this.marked(localPort, datagram));
   }
 
   /** Without a marker: a keep-alive. */
@@ -281,6 +240,16 @@ export class Ike {
 
   // SAs and policies
 
+  /** No more IKE SAs are begun. */
+  get full(): boolean {
+    return this.table.size >= IKE_SAS_MAX;
+  }
+
+  /** How the table names an SPI. */
+  keyOf(spi: Uint8Array): string {
+    return keyOf(spi);
+  }
+
   newSpi(): Uint8Array {
     for (;;) {
       const spi = this.exchanges.random(8);
@@ -294,13 +263,13 @@ export class Ike {
   }
 
   up(sa: IkeSa): void {
-    this.halfOpen.delete(sa.halfOpenKey);
+    this.door.left(sa);
     this.events.up(sa);
   }
 
   ended(sa: IkeSa, reason: string): void {
     this.table.delete(keyOf(sa.spi));
-    this.halfOpen.delete(sa.halfOpenKey);
+    this.door.left(sa);
     for (const [address, holder] of this.leases) if (holder === sa && sa.successor === null) this.leases.delete(address);
     if (sa.successor === null) this.events.down(sa, reason);
     this.checkEmpty();
@@ -396,6 +365,7 @@ export class Ike {
     for (const timer of this.timers) this.ctx.wheel.cancel(timer);
     for (const policy of [...this.policies.keys()]) this.forgetPolicy(policy);
     this.ipsec.removePolicy(this.bypass);
+    this.transport.watch(null);
     this.ipsec.onAcquire = null;
     this.ipsec.onMoved = null;
   }

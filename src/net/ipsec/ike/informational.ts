@@ -6,11 +6,12 @@ import type { ChildSa } from './child-sa.js';
 import { spiOctets } from './create-child.js';
 import type { Exchanges } from './exchanges.js';
 import type { IkeSa } from './ike-sa.js';
+import { answerMobike } from './mobike.js';
 import { errorOf } from './notify.js';
 
 /** Answers whatever the peer has to tell. */
 export function answerInformational(x: Exchanges, sa: IkeSa, payloads: readonly Payload[]): void {
-  const answer: Part[] = [];
+  const answer: Part[] = answerMobike(x, sa, payloads);
   const gone: number[] = [];
   let whole = false;
   for (const payload of payloads) {

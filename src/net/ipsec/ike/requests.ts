@@ -4,6 +4,7 @@ import { Timer } from '../../../base/timer-wheel.js';
 import { Exchange, Flag, type Header, type Part, type Payload } from '../../../wire/ike.js';
 import { TimerKind } from '../../timer-kind.js';
 import type { IkeSa } from './ike-sa.js';
+import { pathWorks, tryPath } from './mobike.js';
 
 /** First retransmission; each later one waits twice as long. RFC 7296 §2.4 leaves it to us. */
 const RETRANSMIT: Micros = seconds(1);
@@ -11,6 +12,8 @@ const RETRANSMIT: Micros = seconds(1);
 const TRIES = 6;
 /** A delete is sent this often: 1 + 2 + 4 s, and the SA is gone here all the same. */
 const DELETE_TRIES = 3;
+/** After so many without an answer another path is tried, where the peer can move. */
+const PATH_TRIES = 3;
 /** Requests that wait for their turn; the window is 1 (RFC 7296 §2.3). */
 const QUEUE_MAX = 64;
 
@@ -78,6 +81,7 @@ export class Requests {
     const { ctx } = sa.ike;
     ctx.wheel.cancel(this.timer);
     this.flight = null;
+    pathWorks(sa.ike.exchanges, sa);
     flight.request.done(payloads);
     if (flight.request.exchange === Exchange.SaInit && this.flight === null && !kept()) {
       this.flight = flight;
@@ -113,6 +117,7 @@ export class Requests {
   /** For the timer wheel. */
   expire(): void {
     if (this.flight === null) return;
+    if (this.flight.tries >= PATH_TRIES) tryPath(this.sa.ike.exchanges, this.sa);
     if (this.flight.tries < (this.sa.state === 'deleting' ? DELETE_TRIES : TRIES)) this.transmit();
     else this.sa.fail(`no answer to ${this.flight.tries} requests`);
   }

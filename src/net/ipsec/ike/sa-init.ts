@@ -7,7 +7,7 @@ import { type Proposal, putProposals, readProposals, SaProtocol } from '../../..
 import { NAT_PORT } from '../nat-t.js';
 import { certificateRequest } from './certificate.js';
 import type { Exchanges } from './exchanges.js';
-import type { IkeSa } from './ike-sa.js';
+import type { IkeSa, Way } from './ike-sa.js';
 import { firstSeed, ikeKeys } from './keys.js';
 import { errorOf, find, notifies, notifyPart } from './notify.js';
 import { choose, type Group, groupOf, type IkeSuite, offer } from './proposal.js';
@@ -57,13 +57,20 @@ function initParts(x: Exchanges, sa: IkeSa, group: Group, own: Uint8Array, cooki
 
 /** Of request and answer alike. */
 function common(x: Exchanges, sa: IkeSa): Part[] {
-  // A source hash that fits nothing has the peer believe in a NAT: how UDP encapsulation is forced.
-  const source = sa.connection.encapsulate ? x.random(20) : natHash(x, sa, sa.local, sa.localPort, sa.spiR);
   return [
-    notifyPart(NotifyType.NatDetectionSourceIp, source),
-    notifyPart(NotifyType.NatDetectionDestinationIp, natHash(x, sa, sa.remote, sa.remotePort, sa.spiR)),
+    ...natParts(x, sa),
     ...(sa.connection.fragmentation ? [notifyPart(NotifyType.FragmentationSupported)] : []),
     notifyPart(NotifyType.SignatureHashAlgorithms, Uint8Array.from(HASHES.flatMap((h) => [0, h]))),
+  ];
+}
+
+/** What the path is at our end, for the peer to see whether a NAT has changed it. RFC 7296 §2.23. */
+export function natParts(x: Exchanges, sa: IkeSa, path: Way = sa): Part[] {
+  // A source hash that fits nothing has the peer believe in a NAT: how UDP encapsulation is forced.
+  const source = sa.connection.encapsulate ? x.random(20) : natHash(x, sa, path.local, path.localPort, sa.spiR);
+  return [
+    notifyPart(NotifyType.NatDetectionSourceIp, source),
+    notifyPart(NotifyType.NatDetectionDestinationIp, natHash(x, sa, path.remote, path.remotePort, sa.spiR)),
   ];
 }
 
@@ -74,8 +81,8 @@ function natHash(x: Exchanges, sa: IkeSa, address: Address, port: number, spiR: 
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((octet, i) => octet === b[i]);
 
-/** What the peer's notifies say of the path and of itself. */
-function learn(x: Exchanges, sa: IkeSa, payloads: readonly Payload[], spiR: Uint8Array): void {
+/** What the peer's notifies say of the path. */
+export function learnNat(x: Exchanges, sa: IkeSa, payloads: readonly Payload[], spiR: Uint8Array): void {
   const all = notifies(payloads);
   const sources = all.filter((n) => n.type === NotifyType.NatDetectionSourceIp);
   const destinations = all.filter((n) => n.type === NotifyType.NatDetectionDestinationIp);
@@ -87,6 +94,12 @@ function learn(x: Exchanges, sa: IkeSa, payloads: readonly Payload[], spiR: Uint
     const ours = natHash(x, sa, sa.local, sa.localPort, spiR);
     sa.natLocal = !destinations.some((n) => same(n.data, ours));
   }
+}
+
+/** And of itself. */
+function learn(x: Exchanges, sa: IkeSa, payloads: readonly Payload[], spiR: Uint8Array): void {
+  learnNat(x, sa, payloads, spiR);
+  const all = notifies(payloads);
   sa.peerFragments = all.some((n) => n.type === NotifyType.FragmentationSupported);
   const hashes = all.find((n) => n.type === NotifyType.SignatureHashAlgorithms);
   if (hashes !== undefined) sa.peerHashes = new Set(Array.from({ length: hashes.data.length >> 1 }, (_, i) => hashes.data[2 * i + 1] as number));
@@ -131,7 +144,8 @@ function answered(x: Exchanges, sa: IkeSa, group: Group, own: Uint8Array, secret
   learn(x, sa, payloads, sa.spiR);
   x.derive(sa, group, secret, chosen.ke.value, (shared) => {
     establishKeys(x, sa, chosen.suite, shared);
-    if (sa.encapsulated || x.ike.natPortAlways)
+    // RFC 4555 §3.3: who may move goes on where ESP in UDP would.
+    if (sa.encapsulated || sa.connection.mobike || x.ike.natPortAlways)
       [sa.localPort, sa.remotePort] = [x.ike.ports[1], NAT_PORT === sa.remotePort ? sa.remotePort : x.ike.remoteNatPort(sa)];
     x.startAuth(sa, find(payloads, PayloadType.CertReq) !== null);
   });
