@@ -12,13 +12,39 @@ import type { Demux } from '../link/link.js';
 import { type Neighbor, NeighborState } from '../link/neighbor.js';
 import type { Fib } from './fib.js';
 import type { IpLayer } from './ip.js';
+import { LOOKUPS_MAX } from './prefix-trie.js';
 import { type Hop, MAIN_TABLE } from './route.js';
 import { SpecialAddresses } from './special-addresses.js';
 import { Way } from './way.js';
 
-/** EtherType and the first 16 bits behind it, the traffic class left out: IPv4 without options, IPv6. */
-const ETHERNET_IPV4 = (ethernet.EtherType.Ipv4 << 16) | 0x4500;
-const ETHERNET_IPV6 = (ethernet.EtherType.Ipv6 << 16) | 0x6000;
+/** A packet that was not looked up: the long road's. */
+const NOT_OURS = 0x7fffffff;
+
+/** Destinations of one family that are looked up together. */
+class Lookups {
+  readonly words = new Int32Array(4 * LOOKUPS_MAX);
+  readonly values = new Int32Array(LOOKUPS_MAX);
+  count = 0;
+  /** Of the routes, when it was done. */
+  generation = 0;
+
+  add(w0: number, w1: number, w2: number, w3: number): number {
+    const { words, count } = this;
+    words[4 * count] = w0;
+    words[4 * count + 1] = w1;
+    words[4 * count + 2] = w2;
+    words[4 * count + 3] = w3;
+    return this.count++;
+  }
+
+  /** What was found at a place, or is found now: packets before it may have changed the routes. */
+  value(place: number, fib: Fib, generation: number): number {
+    if (this.generation === generation) return this.values[place] as number;
+    const { words } = this;
+    const at = 4 * place;
+    return fib.lookup(words[at] as number, words[at + 1] as number, words[at + 2] as number, words[at + 3] as number);
+  }
+}
 
 /**
  * The short road of a router's plain packets: from the frame to the queue of the device it leaves by in one look, where the long road
@@ -37,6 +63,10 @@ export class FastPath {
   /** Of the batch: its table, what is open, what was forwarded. */
   private fib4: Fib | null = null;
   private fib6: Fib | null = null;
+  private readonly list4 = new Lookups();
+  private readonly list6 = new Lookups();
+  /** Of each packet: its place in list4, the complement of one in list6, or NOT_OURS. */
+  private readonly places = new Int32Array(LOOKUPS_MAX);
   /** By group. */
   private readonly ways: (Way | null)[] = [];
   /** net.ipv4.conf.all.rp_filter. */
@@ -58,12 +88,42 @@ export class FastPath {
       for (let i = 0; i < count; i++) iface.input(batch[i] as Packet);
       return;
     }
-    const ether = iface.medium === 'ethernet';
-    for (let i = 0; i < count; i++) {
-      const packet = batch[i] as Packet;
-      if (!(ether ? this.frame(iface, packet) : this.bare(iface, packet))) iface.input(packet);
+    for (let from = 0; from < count; from += LOOKUPS_MAX) {
+      const end = Math.min(count, from + LOOKUPS_MAX);
+      this.lookup(iface, batch, from, end);
+      for (let i = from; i < end; i++) {
+        const packet = batch[i] as Packet;
+        if (!this.forward(iface, packet, this.places[i - from] as number)) iface.input(packet);
+      }
     }
     this.account(iface);
+  }
+
+  /** Looks up the destinations of all that look like packets to be forwarded, many at once; where they stand goes to `places`. */
+  private lookup(iface: Interface, batch: readonly Packet[], from: number, end: number): void {
+    const { places, list4, list6, fib4, fib6 } = this;
+    const ether = iface.medium === 'ethernet';
+    list4.count = list6.count = 0;
+    for (let i = from; i < end; i++) {
+      const { view, head, tail } = batch[i] as Packet;
+      const at = ether ? head + ethernet.HEADER_LEN : head;
+      places[i - from] = NOT_OURS;
+      if (tail - at < wire4.HEADER_LEN) continue;
+      const first = view.getUint8(at);
+      if (first === 0x45 && fib4 !== null && (!ether || ethernet.type(view, head) === ethernet.EtherType.Ipv4)) {
+        places[i - from] = list4.add(view.getInt32(at + 16), 0, 0, 0);
+      } else if (
+        first >>> 4 === 6 &&
+        fib6 !== null &&
+        tail - at >= wire6.HEADER_LEN &&
+        (!ether || ethernet.type(view, head) === ethernet.EtherType.Ipv6)
+      ) {
+        places[i - from] = ~list6.add(view.getInt32(at + 24), view.getInt32(at + 28), view.getInt32(at + 32), view.getInt32(at + 36));
+      }
+    }
+    list4.generation = list6.generation = this.ip.routes.generation;
+    if (list4.count > 0) fib4?.lookupAll(list4.words, list4.count, list4.values);
+    if (list6.count > 0) fib6?.lookupAll(list6.words, list6.count, list6.values);
   }
 
   /** Is anything open for this interface? Asked once for a batch: who could close it has no turn within one. */
@@ -105,31 +165,22 @@ export class FastPath {
     this.packets4 = this.packets6 = this.octets = 0;
   }
 
-  /** A frame to our station without a tag, from one station: to its family. */
-  private frame(iface: Interface, packet: Packet): boolean {
+  /** A packet that has been looked up: on, when its frame is to our station and from one. */
+  private forward(iface: Interface, packet: Packet, place: number): boolean {
+    if (place === NOT_OURS) return false;
     const { view, head } = packet;
-    if (packet.tail - head < ethernet.HEADER_LEN + wire4.HEADER_LEN) return false;
-    if (ethernet.destinationLow(view, head) !== iface.macLow || ethernet.destinationHigh(view, head) !== iface.macHigh) return false;
-    const start = view.getInt32(head + 12); // EtherType, and the first 16 bits behind it
-    if (ethernet.check(view, head, packet.tail) !== 0) return false;
-    if ((start & ~0xff) === ETHERNET_IPV4) return this.forward4(iface, packet, head + ethernet.HEADER_LEN);
-    return (start & ~0xfff) === ETHERNET_IPV6 && this.forward6(iface, packet, head + ethernet.HEADER_LEN);
-  }
-
-  /** The same where frames are packets. */
-  private bare(iface: Interface, packet: Packet): boolean {
-    const { view, head } = packet;
-    if (packet.tail - head < wire4.HEADER_LEN) return false;
-    const first = view.getUint8(head);
-    if (first === 0x45) return this.forward4(iface, packet, head);
-    return first >>> 4 === 6 && this.forward6(iface, packet, head);
+    let at = head;
+    if (iface.medium === 'ethernet') {
+      if (ethernet.destinationLow(view, head) !== iface.macLow || ethernet.destinationHigh(view, head) !== iface.macHigh) return false;
+      if (ethernet.check(view, head, packet.tail) !== 0) return false;
+      at += ethernet.HEADER_LEN;
+    }
+    return place >= 0 ? this.forward4(iface, packet, at, place) : this.forward6(iface, packet, at, ~place);
   }
 
   /** The checks of Ipv4.input, Ipv4.route and Forward4.forward in five loads: RFC 1812 §5.2.2, §5.3. At least 20 octets are there. */
-  private forward4(iface: Interface, packet: Packet, at: number): boolean {
+  private forward4(iface: Interface, packet: Packet, at: number, place: number): boolean {
     const { view } = packet;
-    const fib = this.fib4;
-    if (fib === null) return false;
     const w0 = view.getInt32(at);
     const w1 = view.getInt32(at + 4);
     const w2 = view.getInt32(at + 8);
@@ -146,8 +197,8 @@ export class FastPath {
     const { special } = this;
     if (special.epoch !== this.ip.routes.epoch) special.renew(this.ip.routes.epoch);
     if (special.has(source, 0, 0, 0) || special.has(destination, 0, 0, 0)) return false;
-    if (this.reverse !== 0 && !this.returns(fib, iface, source)) return false;
-    const way = this.way(fib.lookup(destination, 0, 0, 0));
+    if (this.reverse !== 0 && !this.returns(this.fib4 as Fib, iface, source)) return false;
+    const way = this.way(this.list4.value(place, this.fib4 as Fib, this.ip.routes.generation));
     if (way === null || way.out === iface || total > way.mtu || !takes(way, packet)) return false;
     if (way.resolves && way.neighbor === null) packet.destination.setV4(destination);
     const neighbor = way.resolves ? this.neighbor(way, packet) : null;
@@ -162,10 +213,8 @@ export class FastPath {
   }
 
   /** The same of Ipv6.input, Ipv6.route and Forward6.forward: RFC 8200 §3, RFC 4291 §2.5. */
-  private forward6(iface: Interface, packet: Packet, at: number): boolean {
+  private forward6(iface: Interface, packet: Packet, at: number, place: number): boolean {
     const { view } = packet;
-    const fib = this.fib6;
-    if (fib === null || packet.tail - at < wire6.HEADER_LEN) return false;
     const w1 = view.getInt32(at + 4); // payload length, next header, hop limit
     const total = wire6.HEADER_LEN + (w1 >>> 16);
     if (total > packet.tail - at || (w1 & 0xff) <= 1 || walked((w1 >>> 8) & 0xff)) return false;
@@ -181,7 +230,7 @@ export class FastPath {
     const { special } = this;
     if (special.epoch !== this.ip.routes.epoch) special.renew(this.ip.routes.epoch);
     if (special.has(s3, s2, s1, s0) || special.has(d3, d2, d1, d0)) return false;
-    const way = this.way(fib.lookup(d0, d1, d2, d3));
+    const way = this.way(this.list6.value(place, this.fib6 as Fib, this.ip.routes.generation));
     if (way === null || way.out === iface || total > way.mtu || total > (way.out as Interface).mtu6 || !takes(way, packet)) return false;
     if (way.resolves && way.neighbor === null) packet.destination.set(d0, d1, d2, d3);
     const neighbor = way.resolves ? this.neighbor(way, packet) : null;

@@ -63,6 +63,16 @@ export class Fib {
     return 0;
   }
 
+  /** `count` addresses of four words each at once, at most LOOKUPS_MAX: see PrefixTrie. */
+  lookupAll(words: Int32Array, count: number, values: Int32Array): void {
+    if (this.trie !== null) {
+      this.trie.lookupAll(words, count, values);
+      return;
+    }
+    for (let i = 0; i < 4 * count; i += 4)
+      values[i >>> 2] = this.lookup(words[i] as number, words[i + 1] as number, words[i + 2] as number, words[i + 3] as number);
+  }
+
   /** The value of the longest matching prefix shorter than `below` and not than `least`, or 0: for routes whose interface is down. */
   shorter(w0: number, w1: number, w2: number, w3: number, below: number, least = 0): { value: number; length: number } {
     for (let length = below - 1; length >= least; length--) {
