@@ -8,6 +8,7 @@ import { FilterApi } from './api/filter.js';
 import { createHttp, createHttp2, createHttps, createTls, type Http, type Http2, type Https, type Tls } from './api/http.js';
 import { IpsecApi } from './api/ipsec.js';
 import { Link } from './api/link.js';
+import { MulticastApi } from './api/multicast.js';
 import { Neigh } from './api/neigh.js';
 import { createNet, type Net } from './api/net.js';
 import { createPacket, type PacketApi } from './api/packet.js';
@@ -82,22 +83,33 @@ export interface SysctlApi {
  * A TCP/IP stack with all its facades. Made by createStack. What it needs of the host it gives back in `close`.
  */
 export class AnyStack {
+  /** What the configuration calls it. */
   readonly name: string;
+  /** See AnyStackEvents. */
   readonly events = new EventEmitter<AnyStackEvents>();
   /** The stack itself: synchronous sockets, components, counters. */
   readonly core: Stack;
+  /** Interfaces. */
   readonly link: Link;
+  /** Addresses of interfaces. */
   readonly addr: Addr;
+  /** Routes, and which one an address takes. */
   readonly route: Route;
+  /** Policy rules: which table is asked for whom. */
   readonly rule: Rule;
+  /** Neighbours: stations of the link by address. */
   readonly neigh: Neigh;
   /** Rules with their counters, tracked flows. */
   readonly filter: FilterApi;
+  /** What listeners want, of those that multicast is forwarded to. */
+  readonly multicast: MulticastApi;
   /** Virtual routers. */
   readonly vrrp: VrrpApi;
   /** SAs, policies, IKE. */
   readonly ipsec: IpsecApi;
+  /** Tunables. */
   readonly sysctl: SysctlApi;
+  /** Services every stack brings along: start, stop. */
   readonly services: Services;
   /** Ports of the host that lead to the stack's network and the other way round, and proxies. */
   readonly forward: Forwards;
@@ -141,6 +153,7 @@ export class AnyStack {
     this.rule = new Rule(this.core);
     this.neigh = new Neigh(this.core);
     this.filter = new FilterApi(this.core);
+    this.multicast = new MulticastApi(this.core);
     this.vrrp = new VrrpApi(this.core);
     this.ipsec = new IpsecApi(this.core);
     this.names = new Names(this.core);

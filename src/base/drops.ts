@@ -32,7 +32,10 @@ export const drops = {
   VlanUnknown: info('Tagged for a VLAN that no interface has.', 'Add a VLAN interface, or correct the switch port.'),
   BridgeSamePort: info('A bridge got it by the port its destination is behind.', NONE),
   BridgeLoop: info("A frame with the bridge's own address as source came back by a port.", 'Find the loop in the cables; there is no spanning tree.'),
-  MirrorOtherStation: info("A routing engine's host sent it as another station than the port it mirrors.", 'Give its interface no other station address.'),
+  MirrorOtherStation: info(
+    "A routing engine's host sent it as another station than the port it mirrors.",
+    'Give its interface no other station address.',
+  ),
   ArpTruncated: info('Shorter than an ARP packet for IPv4 over Ethernet.', FORGED),
   ArpMalformed: info('Hardware or protocol type or length is not Ethernet and IPv4, or the opcode is unknown.', FORGED),
   ArpBadSender: info('The sender address is a group address, or not the frame sender.', FORGED),
@@ -149,7 +152,10 @@ export const drops = {
   VrrpBadVersion: info('A VRRP message of another version or type than 3 and advertisement.', 'Set the other router to VRRP version 3.'),
   VrrpBadChecksum: info('The VRRP checksum is wrong.', 'A broken device on the path.'),
   VrrpNotLocal: info('A VRRP message that came through a router: its hop limit is not 255 (RFC 9568 §7.1).', FORGED),
-  VrrpUnknown: info('An advertisement of a virtual router that is not set here, or whose addresses are our own.', 'Compare the VRIDs of both routers.'),
+  VrrpUnknown: info(
+    'An advertisement of a virtual router that is not set here, or whose addresses are our own.',
+    'Compare the VRIDs of both routers.',
+  ),
   VrrpNotAccepted: info("To a virtual router's address, which takes nothing for itself (RFC 9568 §6.1).", "Set 'accept' to have it answer."),
 
   // UDP and raw sockets

@@ -12,6 +12,7 @@ import type { BridgeConfig, IpsecInterfaceConfig, VlanConfig } from './carriers.
 import { deviceSchema } from './devices.js';
 import type { FilterConfig } from './filter.js';
 import type { IpsecConfig } from './ipsec.js';
+import type { MulticastConfig } from './multicast.js';
 import type { Nat64Config } from './nat64.js';
 import type { RouterConfig } from './router.js';
 import { checkSchema, type Schema } from './schema.js';
@@ -38,6 +39,7 @@ export interface Config {
   readonly dhcp?: DhcpConfig;
   readonly router?: RouterConfig;
   readonly vrrp?: readonly VrrpConfig[];
+  readonly multicast?: MulticastConfig;
   readonly ipsec?: IpsecConfig;
   readonly services?: ServiceSpecs;
   readonly forwards?: readonly ForwardSpec[];

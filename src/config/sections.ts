@@ -5,6 +5,7 @@ import { filter } from './filter.js';
 import { forwards, proxy } from './forwards.js';
 import { interfaces } from './interfaces.js';
 import { ipsec } from './ipsec.js';
+import { multicast } from './multicast.js';
 import { neighbors } from './neighbors.js';
 import { router } from './router.js';
 import { routes } from './routes.js';
@@ -24,6 +25,7 @@ export const sections: readonly Section<keyof Config>[] = [
   filter,
   router,
   vrrp,
+  multicast,
   dns,
   dhcp,
   ipsec,

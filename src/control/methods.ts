@@ -67,6 +67,7 @@ const table = {
   'forward.add': ({ stack }: Call, spec: ForwardSpec) => stack.forward.add(spec),
   'forward.del': ({ stack }: Call, spec: ForwardSpec) => stack.forward.del(spec),
 
+  'multicast.show': ({ stack }: Call) => stack.multicast.show(),
   'vrrp.show': ({ stack }: Call) => stack.vrrp.show(),
 
   'dns.status': ({ stack }: Call) => stack.names.status(),

@@ -30,6 +30,7 @@ import { Arp } from './link/arp.js';
 import { Demux, Ethernet, type FrameTap, IpLink } from './link/link.js';
 import type { Neighbor } from './link/neighbor.js';
 import { NeighborTable } from './link/neighbor-table.js';
+import { MulticastProxy, type ProxyOptions } from './multicast/proxy.js';
 import { Packets } from './raw/packets.js';
 import { Raw } from './raw/raw.js';
 import { StackedDevice } from './stacked/stacked-device.js';
@@ -84,6 +85,8 @@ export class Stack {
   readonly ipsec: Ipsec;
   readonly reassembly4: Reassembly;
   readonly vrrp: Vrrp;
+  /** Forwards multicast; null: nobody does. */
+  proxy: MulticastProxy | null = null;
   /** VLANs, bridges, tunnels. */
   readonly stacking: Stacking;
   state: 'running' | 'failed' | 'closed' = 'running';
@@ -315,6 +318,7 @@ export class Stack {
   /** Takes an interface away with its addresses, routes and neighbours. */
   removeInterface(iface: Interface): void {
     this.vrrp.forget(iface);
+    if (this.proxy?.uses(iface)) this.proxyGroups(null);
     this.v6.forget(iface);
     for (const a of [...iface.addresses]) this.addresses.remove(iface, a.address);
     this.ip.routes.remove((r) => r.index === iface.index);
@@ -329,6 +333,13 @@ export class Stack {
     this.interfaces.remove(iface);
     this.ctx.sysctl.detach(iface.name);
     this.ip.routes.invalidate();
+  }
+
+  /** Begins to forward multicast, in another way, or no more. NetError as MulticastProxy. */
+  proxyGroups(options: ProxyOptions | null): void {
+    const { ctx, ip, multicast, igmp, v6 } = this;
+    this.proxy?.close();
+    this.proxy = options === null ? null : new MulticastProxy({ ctx, ip, multicast, igmp, mld: v6.mld }, options);
   }
 
   addAddress(iface: Interface, prefix: Prefix, origin: InterfaceAddress['origin'] = 'static'): InterfaceAddress {

@@ -29,6 +29,7 @@ export const TimerKind = {
   Membership: 506,
   Answer: 507,
   VirtualRouter: 508,
+  Querier: 509,
   // 600: IPsec and IKE; the owner has `expire`
   SaLifetime: 600,
   Ike: 601,

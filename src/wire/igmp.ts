@@ -68,6 +68,13 @@ export const intervalSeconds = (view: DataView, at: number): number => decode(vi
 export const sources = (view: DataView, at: number): number => view.getUint16(at + 10);
 export const source = (view: DataView, at: number, index: number): number => view.getInt32(at + QUERY_LEN + 4 * index);
 
+/** The greatest code whose value is not above: RFC 9776 §4.1.1. */
+export function encode(value: number): number {
+  if (value < 128) return value;
+  const exponent = Math.min(7, 31 - Math.clz32(value) - 7);
+  return 0x80 | (exponent << 4) | Math.min(15, (value >>> (exponent + 3)) & 15);
+}
+
 const decode = (code: number): number => (code < 128 ? code : ((code & 15) | 16) << (((code >>> 4) & 7) + 3));
 
 /** Records of a version 3 report. */
@@ -87,6 +94,14 @@ export function put(view: DataView, at: number, kind: number, time: number, abou
   view.setInt32(at + GROUP, about);
   finishMessage(view, at, at + HEADER_LEN);
   return at + HEADER_LEN;
+}
+
+/** Writes the head of a version 3 query with `count` sources to follow, 4 octets each; then `finishMessage`. `time` in tenths of a second. */
+export function putQuery(view: DataView, at: number, time: number, about: number, robust: number, interval: number, count: number): number {
+  view.setInt32(at, (Type.Query << 24) | (encode(time) << 16));
+  view.setInt32(at + GROUP, about);
+  view.setInt32(at + 8, (robust << 24) | (encode(interval) << 16) | count);
+  return at + QUERY_LEN;
 }
 
 /** Writes the head of a version 3 report; records follow, then `finishMessage`. */

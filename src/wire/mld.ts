@@ -13,6 +13,7 @@
 import type { Address } from '../base/address.js';
 import { Drop } from '../base/drops.js';
 import { Type } from './icmpv6.js';
+import { encode } from './igmp.js';
 import { address, putAddress } from './ipv6.js';
 
 /** Octets of a version 1 message, of a version 2 query without sources, and of a report before its records. */
@@ -87,6 +88,15 @@ export function putV1(view: DataView, at: number, kind: number, about: Address):
   view.setInt32(at + 4, 0);
   putAddress(view, at + GROUP, about);
   return at + V1_LEN;
+}
+
+/** Writes the head of a version 2 query with `count` sources to follow, 16 octets each. `delayMs` below 32,768. */
+export function putQuery(view: DataView, at: number, delayMs: number, about: Address, robust: number, interval: number, count: number): number {
+  view.setInt32(at, Type.MulticastQuery << 24);
+  view.setInt32(at + 4, delayMs << 16);
+  putAddress(view, at + GROUP, about);
+  view.setInt32(at + V1_LEN, (robust << 24) | (encode(interval) << 16) | count);
+  return at + QUERY_LEN;
 }
 
 /** Writes the head of a version 2 report; records follow. */

@@ -33,6 +33,22 @@ export interface RawTap {
   error(error: IcmpError): void;
 }
 
+/** What becomes of a packet to a group, besides the copies that were forwarded. */
+export const GroupVerdict = {
+  /** Nobody wanted it. */
+  None: 0,
+  /** It has gone on, and nobody here wants it. */
+  Gone: 1,
+  /** It is for this node too. */
+  Deliver: 2,
+} as const;
+
+/** Forwards packets to groups. */
+export interface GroupForwarder {
+  /** Sends copies of a checked packet, head at its IP header, to who wants them; the packet stays the caller's. `heard`: the interface listens. A GroupVerdict. */
+  forward(iface: Interface, packet: Packet, heard: boolean): number;
+}
+
 /** What both families share: protocols, our addresses, routes, paths. */
 export class IpLayer implements Ip {
   readonly ctx: Context;
@@ -43,6 +59,8 @@ export class IpLayer implements Ip {
   readonly hooks = new Hooks();
   readonly transports: (Transport | null)[] = new Array<Transport | null>(256).fill(null);
   raw: RawTap | null = null;
+  /** Null: groups end here. */
+  groups: GroupForwarder | null = null;
   v4: FamilyOutput | null = null;
   v6: FamilyOutput | null = null;
   /** The interface of packets to ourselves. */
@@ -83,6 +101,12 @@ export class IpLayer implements Ip {
     if (entry !== null) return entry.state === 'tentative' || entry.state === 'duplicate' ? null : entry;
     if (address.w3 >>> 24 === 127 && address.isV4 && (index === 0 || index === this.loopback.index)) return this.loopback.addresses[0] ?? null;
     return null;
+  }
+
+  /** A packet to a group has come: copies go on where they are wanted. A GroupVerdict. */
+  group(iface: Interface, packet: Packet, heard: boolean): number {
+    if (this.groups !== null) return this.groups.forward(iface, packet, heard);
+    return heard ? GroupVerdict.Deliver : GroupVerdict.None;
   }
 
   /** One line on where a flow goes and why. */

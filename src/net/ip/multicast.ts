@@ -114,6 +114,8 @@ export class Multicast {
   private readonly memberships = new Map<Interface, Membership>();
   igmp: Reporter | null = null;
   mld: Reporter | null = null;
+  /** What is listened to has changed. */
+  changedOn: (() => void) | null = null;
 
   constructor(ctx: Context, interfaces: Interfaces) {
     this.ctx = ctx;
@@ -155,6 +157,7 @@ export class Multicast {
     }
     group.merge();
     if (group.members.size === 0) membership.remove(group);
+    this.changedOn?.();
     (group.address.isV4 ? this.igmp : this.mld)?.changed(group, before);
   }
 

@@ -6,11 +6,13 @@ import * as wire from '../../wire/igmp.js';
 import { Protocol } from '../../wire/protocol.js';
 import type { Context } from '../context.js';
 import type { Interface } from '../interface.js';
-import { type Dialect, type GroupRecord, GroupReports } from '../ip/group-reports.js';
+import { type Dialect, type GroupRecord, GroupReports, RecordType } from '../ip/group-reports.js';
 import type { IpLayer } from '../ip/ip.js';
 import type { Multicast } from '../ip/multicast.js';
 import { Path } from '../ip/path.js';
 import type { Transport } from '../ip/service.js';
+import { confined } from '../multicast/proxy.js';
+import type { GroupQuery, Querier, QuerierDialect } from '../multicast/querier.js';
 
 /** 224.0.0.1, .2, .22. */
 const ALL_SYSTEMS = v4(0xe0000001);
@@ -23,11 +25,13 @@ const SOURCE_LEN = 4;
 const TOS = 0xc0;
 
 /** Group membership, the host's part: IGMPv3 (RFC 9776), and versions 2 and 1 (RFC 2236, 1112) where the querier speaks them. */
-export class Igmp implements Transport, Dialect {
+export class Igmp implements Transport, Dialect, QuerierDialect {
   private readonly ctx: Context;
   private readonly ip: IpLayer;
   readonly reports: GroupReports;
   private readonly group = new Address();
+  /** The router's part on an interface, null where another is the router. */
+  querier: (iface: Interface) => Querier | null = () => null;
 
   constructor(ctx: Context, ip: IpLayer, multicast: Multicast) {
     this.ctx = ctx;
@@ -50,15 +54,47 @@ export class Igmp implements Transport, Dialect {
     const reason = wire.check(view, head, tail);
     if (reason !== 0) return reason;
     const kind = wire.type(view, head);
-    if (kind === wire.Type.Query) return this.query(iface, packet);
-    if (kind !== wire.Type.ReportV1 && kind !== wire.Type.ReportV2) return 0; // for routers
+    if (kind === wire.Type.Query) return this.queried(iface, packet);
+    const querier = this.querier(iface);
+    if (kind === wire.Type.ReportV3) {
+      querier?.heardReport(recordsOf(view, head), 0);
+      return 0;
+    }
     this.group.setV4(wire.group(view, head));
-    if (!this.group.equals(packet.destination)) return Drop.IgmpNotLocal;
-    this.reports.heardReport(iface, this.group);
+    const { group } = this;
+    if (kind === wire.Type.Leave) querier?.heardReport([{ type: RecordType.ToInclude, group, sources: [] }], 2);
+    if (kind !== wire.Type.ReportV1 && kind !== wire.Type.ReportV2) return 0;
+    if (!group.equals(packet.destination)) return Drop.IgmpNotLocal;
+    this.reports.heardReport(iface, group);
+    querier?.heardReport([{ type: RecordType.IsExclude, group, sources: [] }], kind === wire.Type.ReportV1 ? 1 : 2);
     return 0;
   }
 
-  private query(iface: Interface, packet: Packet): number {
+  /** A query of the newest version; older listeners read its beginning (RFC 9776 §7.1). */
+  query(iface: Interface, { group, sources, maxDelay, robustness, interval }: GroupQuery): void {
+    const packet = this.begin();
+    if (packet === null) return;
+    const { view, head } = packet;
+    const fit = sources.slice(0, Math.floor((iface.mtu - HEADER - wire.QUERY_LEN) / SOURCE_LEN));
+    let at = wire.putQuery(view, head, Math.round(maxDelay / millis(100)), group?.w3 ?? 0, robustness, interval, fit.length);
+    for (const source of fit) {
+      view.setInt32(at, source.w3);
+      at += SOURCE_LEN;
+    }
+    packet.tail = at;
+    wire.finishMessage(view, head, at);
+    this.send(iface, packet, group ?? ALL_SYSTEMS);
+  }
+
+  querierOf(iface: Interface): Address | null {
+    return this.ip.v4?.source(iface, ALL_SYSTEMS, ALL_SYSTEMS)?.address ?? null;
+  }
+
+  confined(group: Address): boolean {
+    return confined(group);
+  }
+
+  private queried(iface: Interface, packet: Packet): number {
     const { view, head, tail } = packet;
     const version = wire.queryVersion(view, head, tail);
     this.group.setV4(wire.group(view, head));
@@ -69,6 +105,7 @@ export class Igmp implements Transport, Dialect {
     if (!general && !this.group.isMulticast) return Drop.IgmpNotLocal;
     const sources: Address[] = [];
     if (version === 3) for (let i = 0; i < wire.sources(view, head); i++) sources.push(v4(wire.source(view, head, i)));
+    this.querier(iface)?.heardQuery(packet.source, general ? null : this.group, sources, version === 3 && wire.suppress(view, head));
     this.reports.query(iface, {
       older: version === 3 ? 0 : version,
       group: general ? null : this.group,
@@ -137,4 +174,16 @@ export class Igmp implements Transport, Dialect {
     packet.flags |= PacketFlag.Looped | PacketFlag.RouterAlert;
     this.ip.output(packet, new Path(iface, packet.source.clone(), to, null, iface.mtu, 'multicast', this.ip.routes.generation));
   }
+}
+
+/** The records of a version 3 report that has been checked. */
+function recordsOf(view: DataView, at: number): GroupRecord[] {
+  const records: GroupRecord[] = [];
+  let record = wire.firstRecord(at);
+  for (let left = wire.records(view, at); left > 0; left--, record = wire.nextRecord(view, record)) {
+    const here = record;
+    const sources = Array.from({ length: wire.recordSources(view, here) }, (_, i) => v4(wire.recordSource(view, here, i)));
+    records.push({ type: wire.recordType(view, here), group: v4(wire.recordGroup(view, here)), sources });
+  }
+  return records;
 }

@@ -7,7 +7,7 @@ import { Protocol, protocolName } from '../../wire/protocol.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
 import type { Interface } from '../interface.js';
-import { type IpLayer, isSubnetBroadcast } from '../ip/ip.js';
+import { GroupVerdict, type IpLayer, isSubnetBroadcast } from '../ip/ip.js';
 import type { Reassembly } from '../ip/reassembly.js';
 import type { NetworkInput } from '../link/link.js';
 import type { Forward4 } from './forward.js';
@@ -74,7 +74,9 @@ export class Ipv4 implements NetworkInput {
       return;
     }
     if (destination.isMulticast) {
-      if (this.joined(iface, packet)) this.deliver(iface, packet);
+      const verdict = this.ip.group(iface, packet, this.joined(iface, packet));
+      if (verdict === GroupVerdict.Deliver) this.deliver(iface, packet);
+      else if (verdict === GroupVerdict.Gone) packet.release();
       else this.ctx.drop(packet, Drop.IpGroupNotJoined);
       return;
     }

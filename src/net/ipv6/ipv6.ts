@@ -8,7 +8,7 @@ import { Protocol, protocolName } from '../../wire/protocol.js';
 import type { Context } from '../context.js';
 import { Counter } from '../counters.js';
 import type { Interface } from '../interface.js';
-import type { IpLayer } from '../ip/ip.js';
+import { GroupVerdict, type IpLayer } from '../ip/ip.js';
 import type { Reassembly } from '../ip/reassembly.js';
 import type { NetworkInput } from '../link/link.js';
 import type { Forward6 } from './forward.js';
@@ -87,7 +87,9 @@ export class Ipv6 implements NetworkInput {
     const looped = (packet.flags & PacketFlag.Looped) !== 0;
     const strong = !looped && (destination.isLinkLocal || (!forwarding && v['anystack.strong_host'] !== 0));
     if (destination.isMulticast) {
-      if (this.joined(iface, packet)) this.deliver(iface, packet);
+      const verdict = this.ip.group(iface, packet, this.joined(iface, packet));
+      if (verdict === GroupVerdict.Deliver) this.deliver(iface, packet);
+      else if (verdict === GroupVerdict.Gone) packet.release();
       else this.ctx.drop(packet, Drop.IpGroupNotJoined);
       return;
     }

@@ -8,10 +8,12 @@ import * as wire from '../../wire/mld.js';
 import { Protocol } from '../../wire/protocol.js';
 import type { Context } from '../context.js';
 import type { Interface } from '../interface.js';
-import { type Dialect, type GroupRecord, GroupReports } from '../ip/group-reports.js';
+import { type Dialect, type GroupRecord, GroupReports, RecordType } from '../ip/group-reports.js';
 import type { IpLayer } from '../ip/ip.js';
 import type { Multicast } from '../ip/multicast.js';
 import { Path } from '../ip/path.js';
+import { confined } from '../multicast/proxy.js';
+import type { GroupQuery, Querier, QuerierDialect } from '../multicast/querier.js';
 import type { Messages } from './icmp.js';
 import { ALL_NODES, ALL_ROUTERS } from './nd-sender.js';
 import { Scope } from './scope.js';
@@ -25,11 +27,13 @@ const SOURCE_LEN = 16;
 const ANY = new Address();
 
 /** Multicast listener discovery, the listener's part: MLDv2 (RFC 9777), and MLDv1 (RFC 2710) where the querier speaks it. */
-export class Mld implements Messages, Dialect {
+export class Mld implements Messages, Dialect, QuerierDialect {
   private readonly ctx: Context;
   private readonly ip: IpLayer;
   readonly reports: GroupReports;
   private readonly group = new Address();
+  /** The router's part on an interface, null where another is the router. */
+  querier: (iface: Interface) => Querier | null = () => null;
 
   constructor(ctx: Context, ip: IpLayer, multicast: Multicast) {
     this.ctx = ctx;
@@ -52,15 +56,47 @@ export class Mld implements Messages, Dialect {
     const kind = view.getUint8(head);
     if (packet.ttl !== 1 || !(packet.source.isLinkLocal || (kind !== icmpv6.Type.MulticastQuery && packet.source.isUnspecified)))
       return Drop.MldNotLocal;
-    if (kind === icmpv6.Type.MulticastReport) {
-      wire.group(view, head, this.group);
-      if (!this.group.equals(packet.destination)) return Drop.MldNotLocal;
-      this.reports.heardReport(iface, this.group);
-    } else if (kind === icmpv6.Type.MulticastQuery) return this.query(iface, packet);
-    return 0; // other reports are for routers
+    if (kind === icmpv6.Type.MulticastQuery) return this.queried(iface, packet);
+    const querier = this.querier(iface);
+    if (kind === icmpv6.Type.MulticastReportV2) {
+      querier?.heardReport(recordsOf(view, head), 0);
+      return 0;
+    }
+    const { group } = this;
+    wire.group(view, head, group);
+    if (kind === icmpv6.Type.MulticastDone) querier?.heardReport([{ type: RecordType.ToInclude, group, sources: [] }], 2);
+    else if (!group.equals(packet.destination)) return Drop.MldNotLocal;
+    else {
+      this.reports.heardReport(iface, group);
+      querier?.heardReport([{ type: RecordType.IsExclude, group, sources: [] }], 2); // MLDv1 is to MLDv2 what IGMPv2 is to IGMPv3
+    }
+    return 0;
   }
 
-  private query(iface: Interface, packet: Packet): number {
+  /** A query of the newest version; older listeners read its beginning (RFC 9777 §8.1). */
+  query(iface: Interface, { group, sources, maxDelay, robustness, interval }: GroupQuery): void {
+    const packet = this.begin();
+    if (packet === null) return;
+    const { view, head } = packet;
+    const fit = sources.slice(0, Math.floor((Math.min(iface.mtu, iface.mtu6) - HEADERS - wire.QUERY_LEN) / SOURCE_LEN));
+    let at = wire.putQuery(view, head, Math.round(maxDelay / millis(1)), group ?? ANY, robustness, interval, fit.length);
+    for (const source of fit) {
+      ipv6.putAddress(view, at, source);
+      at += SOURCE_LEN;
+    }
+    packet.tail = at;
+    this.send(iface, packet, group ?? ALL_NODES);
+  }
+
+  querierOf(iface: Interface): Address | null {
+    return linkLocalOf(iface);
+  }
+
+  confined(group: Address): boolean {
+    return confined(group);
+  }
+
+  private queried(iface: Interface, packet: Packet): number {
     const { view, head, tail } = packet;
     wire.group(view, head, this.group);
     const general = this.group.isUnspecified;
@@ -77,6 +113,7 @@ export class Mld implements Messages, Dialect {
         sources.push(source);
       }
     }
+    this.querier(iface)?.heardQuery(packet.source, general ? null : this.group, sources, !old && wire.suppress(view, head));
     this.reports.query(iface, {
       older: old ? 1 : 0,
       group: general ? null : this.group,
@@ -143,4 +180,22 @@ export class Mld implements Messages, Dialect {
     path.flowLabel = 0;
     this.ip.output(packet, path);
   }
+}
+
+/** The records of a version 2 report that has been checked. */
+function recordsOf(view: DataView, at: number): GroupRecord[] {
+  const records: GroupRecord[] = [];
+  let record = wire.firstRecord(at);
+  for (let left = wire.records(view, at); left > 0; left--, record = wire.nextRecord(view, record)) {
+    const group = new Address();
+    wire.recordGroup(view, record, group);
+    const sources: Address[] = [];
+    for (let i = 0; i < wire.recordSources(view, record); i++) {
+      const source = new Address();
+      wire.recordSource(view, record, i, source);
+      sources.push(source);
+    }
+    records.push({ type: wire.recordType(view, record), group, sources });
+  }
+  return records;
 }
