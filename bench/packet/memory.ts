@@ -1,7 +1,7 @@
 /**
  * Two stacks on a memory link, core sockets, in virtual time: bulk TCP with and without offloads, ping-pong, UDP of 64 octets;
  * and what a stack costs: time to start, heap and buffers at 1,000 stacks; getsockopt. Rates are per CPU-second, medians of
- * five. `npm run bench -- packet/memory`.
+ * five, IPv4 and IPv6 by turns. `npm run bench -- packet/memory`.
  */
 import { parseAddress, parsePrefix } from '#src/base/address.js';
 import { memoryLink } from '#src/hyper/memory-link.js';
@@ -12,7 +12,10 @@ import { Stack } from '#src/net/stack.js';
 import { Sysctl } from '#src/net/sysctl.js';
 
 const RUN_MS = 400;
-const to = parseAddress('10.0.0.2') as NonNullable<ReturnType<typeof parseAddress>>;
+type Family = 4 | 6;
+const text = (family: Family, n: number): string => (family === 4 ? `10.0.0.${n}` : `fd00::${n}`);
+const peer = (family: Family): NonNullable<ReturnType<typeof parseAddress>> =>
+  parseAddress(text(family, 2)) as NonNullable<ReturnType<typeof parseAddress>>;
 const events = {
   failed: (error: Error): never => {
     throw error;
@@ -22,34 +25,35 @@ const events = {
 };
 
 interface Pair {
+  readonly family: Family;
   readonly clock: VirtualClock;
   readonly a: Stack;
   readonly b: Stack;
 }
 
-function pair(offloads?: number): Pair {
+function pair(family: Family, offloads?: number): Pair {
   const clock = new VirtualClock();
   const devices = memoryLink({ ...(offloads === undefined ? {} : { offloads }), queueFrames: 4_096, queueOctets: 1 << 26 });
   const [a, b] = devices.map((device, n) => {
     const stack = new Stack(
       `bench${n}`,
       new VirtualHost({ clock, seed: n + 1 }),
-      new Sysctl('linux', { 'net.ipv6.conf.all.disable_ipv6': 1 }),
+      new Sysctl('linux', { 'net.ipv6.conf.all.disable_ipv6': family === 4 ? 1 : 0, 'net.ipv6.conf.all.dad_transmits': 0 }),
       events,
     );
-    stack.addAddress(stack.addInterface('eth0', device), parsePrefix(`10.0.0.${n + 1}/24`) as NonNullable<ReturnType<typeof parsePrefix>>);
+    stack.addAddress(stack.addInterface('eth0', device), parsePrefix(`${text(family, n + 1)}/24`) as NonNullable<ReturnType<typeof parsePrefix>>);
     return stack;
   }) as [Stack, Stack];
-  return { clock, a, b };
+  return { family, clock, a, b };
 }
 
-function connected({ clock, a, b }: Pair): [TcpSocket, TcpSocket] {
-  const listener = b.tcp.openSocket(4);
+function connected({ family, clock, a, b }: Pair): [TcpSocket, TcpSocket] {
+  const listener = b.tcp.openSocket(family);
   listener.bind(null, 9);
   listener.listen(1);
-  const client = a.tcp.openSocket(4);
+  const client = a.tcp.openSocket(family);
   client.setOption('TCP_NODELAY', 1);
-  client.connect(to, 9);
+  client.connect(peer(family), 9);
   clock.advance(100_000);
   const server = listener.accept() as TcpSocket;
   server.setOption('TCP_NODELAY', 1);
@@ -72,8 +76,8 @@ function rate({ clock }: Pair, count: () => number): number {
   return rates.sort((x, y) => x - y)[2] as number;
 }
 
-function bulk(offloads?: number): number {
-  const p = pair(offloads);
+function bulk(family: Family, offloads?: number): number {
+  const p = pair(family, offloads);
   const [client, server] = connected(p);
   const out = new Uint8Array(1 << 18);
   const into = new Uint8Array(1 << 20);
@@ -89,8 +93,8 @@ function bulk(offloads?: number): number {
   return rate(p, () => octets);
 }
 
-function pingPong(): number {
-  const p = pair();
+function pingPong(family: Family): number {
+  const p = pair(family);
   const [client, server] = connected(p);
   const one = new Uint8Array(1);
   let trips = 0;
@@ -107,13 +111,13 @@ function pingPong(): number {
   return rate(p, () => trips);
 }
 
-function datagrams(): number {
-  const p = pair();
-  const server = p.b.udp.openSocket(4);
+function datagrams(family: Family): number {
+  const p = pair(family);
+  const server = p.b.udp.openSocket(p.family);
   server.bind(null, 9);
   server.setOption('SO_RCVBUF', 4 << 20);
-  const client = p.a.udp.openSocket(4);
-  client.connect(to, 9);
+  const client = p.a.udp.openSocket(p.family);
+  client.connect(peer(family), 9);
   const data = new Uint8Array(64);
   const into = new Uint8Array(64);
   const info = new DatagramInfo();
@@ -157,7 +161,7 @@ function start(): { micros: number; octets: number } {
 }
 
 function getOption(): number {
-  const p = pair();
+  const p = pair(4);
   const [client] = connected(p);
   const count = 5_000_000;
   let sum = 0;
@@ -166,11 +170,20 @@ function getOption(): number {
   return sum === count ? ((performance.now() - begin) * 1e6) / count : Number.NaN;
 }
 
-const line = (what: string, figure: string): void => console.log(`${what.padEnd(44)}${figure.padStart(16)}`);
-line('bulk TCP, one connection, offloads', `${(bulk() / 1e6).toFixed(0)} MB/s`);
-line('bulk TCP, one connection, plain frames', `${(bulk(0) / 1e6).toFixed(0)} MB/s`);
-line('one octet there and back', `${(pingPong() / 1e3).toFixed(0)} k/s`);
-line('UDP, 64 octets', `${(datagrams() / 1e6).toFixed(2)} M/s`);
+const line = (what: string, figure: string): void => console.log(`${what.padEnd(44)}${figure.padStart(34)}`);
+/** One row: IPv4 and IPv6 by turns, three times each, and the medians with what the second is of the first. */
+function both(what: string, unit: string, by: number, run: (family: Family) => number): void {
+  const figures = { 4: [] as number[], 6: [] as number[] };
+  for (let i = 0; i < 3; i++) for (const family of [4, 6] as const) figures[family].push(run(family) / by);
+  const [four, six] = [figures[4], figures[6]].map((all) => all.sort((x, y) => x - y)[1] as number) as [number, number];
+  const digits = four < 100 ? 2 : 0;
+  line(what, `${four.toFixed(digits)} ${unit}, IPv6 ${six.toFixed(digits)} (${(six / four).toFixed(3)})`);
+}
+
+both('bulk TCP, one connection, offloads', 'MB/s', 1e6, (family) => bulk(family));
+both('bulk TCP, one connection, plain frames', 'MB/s', 1e6, (family) => bulk(family, 0));
+both('one octet there and back', 'k/s', 1e3, pingPong);
+both('UDP, 64 octets', 'M/s', 1e6, datagrams);
 const { micros, octets } = start();
 line('a stack with one memory link starts in', `${micros.toFixed(0)} us`);
 line('and costs, at 1,000 stacks', `${(octets / 1_024).toFixed(1)} KB`);
