@@ -3,7 +3,7 @@ import type { Address } from '../base/address.js';
 import { Errno } from '../base/errors.js';
 import type { UdpSocket } from '../net/socket/udp-socket.js';
 import type { Stack } from '../net/stack.js';
-import { parseEndpoint } from './endpoint.js';
+import { interfaceIndex, parseEndpoint } from './endpoint.js';
 import { ArgumentTypeError } from './node-errors.js';
 
 /** What a core socket has when its stack speaks IGMP or MLD. `index` 0 leaves the interface to routing; `source` null takes every sender. 0 or a negative errno. */
@@ -51,8 +51,9 @@ function membership(
   return index < 0 ? index : { group: to.address, index, source: from?.address ?? null };
 }
 
-/** Index of the interface that '10.0.0.1', '::%eth0' or 'fe80::1%2' means; 0 for '0.0.0.0' and '::'. Negative errno when there is none. */
+/** Index of the interface that '10.0.0.1', '::%eth0' or 'fe80::1%2' means; 0 for '0.0.0.0' and '::', with a zone of another machine too, as in Node. Negative errno when there is none. */
 function interfaceOf(stack: Stack, text: string): number {
+  if (/^::%[a-z]/i.test(text)) return Math.max(0, interfaceIndex(stack, text.slice(3)));
   const at = parseEndpoint(stack, text);
   if (at === null) return -Errno.EINVAL;
   if (at.zone !== 0 || at.address.isUnspecified) return at.zone;

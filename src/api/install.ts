@@ -4,7 +4,7 @@ import type * as HostHttp from 'node:http';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import type * as HostNet from 'node:net';
 import type * as HostTls from 'node:tls';
-import type { Dgram } from './dgram.js';
+import type { Dgram, DgramType, MessageListener } from './dgram.js';
 import { LookupError } from './lookup.js';
 import type { Net } from './net.js';
 
@@ -42,9 +42,9 @@ export function install(over: Over, options: InstallOptions = {}): void {
   installNet(net, over.net, ours);
   installTls(tls, net);
   http.Agent.prototype.createConnection = net.connect as never;
-  dgram.createSocket = over.dgram.createSocket as never;
   dgram.Socket = over.dgram.Socket as never;
   installDns(dns, over.dns, ours);
+  installDgram(dgram, over.dgram, dns);
   syncBuiltinESMExports();
 }
 
@@ -92,6 +92,15 @@ function installNet(net: Mutable<typeof HostNet>, stack: Net, ours: Chooser): vo
     const pipe = destination(args).path || (typeof first === 'object' && first !== null && first.fd !== undefined);
     return (pipe ? listen : listenHere).apply(this, args);
   } as never;
+}
+
+/** A program that has put its own function in the place of dns.lookup has its sockets ask it, as in Node. */
+function installDgram(dgram: Mutable<typeof HostDgram>, stack: Dgram, dns: typeof HostDns): void {
+  const { lookup } = dns;
+  dgram.createSocket = ((type: DgramType, listener?: MessageListener) => {
+    const options = typeof type === 'object' && type !== null ? type : { type };
+    return stack.createSocket(dns.lookup === lookup ? type : { lookup: dns.lookup as never, ...options }, listener);
+  }) as never;
 }
 
 /** Node's TLS over a socket that was dialled as everything else is. */

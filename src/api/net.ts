@@ -81,9 +81,12 @@ export function createNet(stack: Stack, options: CreateNetOptions = {}): Net {
     setup: (self, given) => setupSocket(self, shared, given),
     foreign: callHost(HostSocket),
   });
-  // Where a preload has put this class in Node's place, node:tls would wait for the 'connect' of one it takes for a socket of Node's.
+  // Where a preload has put this class in Node's place, Node's own sockets (of TLS, of Unix) are sockets still, and node:tls would
+  // wait for the 'connect' of one of ours that it takes for Node's.
   Object.defineProperty(Socket, Symbol.hasInstance, {
-    value: (x: object) => Object.prototype.isPrototypeOf.call(Socket.prototype, x) && (x as Partial<SocketMethods>)._state?.carriesTls !== true,
+    value: (x: unknown) =>
+      x instanceof HostSocket ||
+      (Object.prototype.isPrototypeOf.call(Socket.prototype, x as object) && (x as Partial<SocketMethods>)._state?.carriesTls !== true),
   });
   const shared: NetShared = { stack, lookup, autoSelectFamily: true, attemptDelay, socketPrototype: Socket.prototype };
   const accept: AcceptSocket = (core, server) => accepted(new Socket(acceptOptions(server)), core, server);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Socket as HostSocket } from 'node:net';
 import type { Net, Socket } from '#src/api/net.js';
 import { next, type Pair, pause, until } from '../support/live-pair.js';
 import { type Failure, netPair } from '../support/net-pair.js';
@@ -193,6 +194,7 @@ describe('net', () => {
       assert.throws(() => socket.setTypeOfService(256), { code: 'ERR_OUT_OF_RANGE' });
       assert.throws(() => socket.setTypeOfService(Number.NaN), { code: 'ERR_INVALID_ARG_TYPE' });
       assert.equal(a.Socket.prototype.bytesWritten, undefined);
+      assert.ok(new HostSocket() instanceof a.Socket, 'a Unix socket is one as well');
       socket.destroy();
     });
   });
