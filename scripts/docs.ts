@@ -8,6 +8,8 @@ import type { Schema } from '#src/config/schema.js';
 import { profiles } from '#src/net/profiles.js';
 import { type SysctlName, sysctls } from '#src/net/sysctl.js';
 import type { SysctlEntry, SysctlValue } from '#src/net/sysctl-entry.js';
+import { apiSections } from './docs-api.js';
+import { cliSections } from './docs-cli.js';
 import { cell, keyTable, kindOf } from './docs-schema.js';
 
 const made = (from: string): string => `<!-- Made of ${from} by \`npm run docs\`; changes go there. -->`;
@@ -153,12 +155,38 @@ function troubleshootingText(): string {
   );
 }
 
+function cliText(): string {
+  return page(
+    '# The command',
+    '',
+    made('src/cli/program.ts'),
+    '',
+    '`anystack VERB`; in a clone `node dist/cli/main.js VERB`. Every verb that asks a running stack takes `--stack NAME` where several run, and `--json`. What it does is a',
+    'method of the API too, of the same name. Exit codes: 0 done, 1 refused or failed, 2 the words make no sense.',
+    cliSections(),
+  );
+}
+
+function apiText(): string {
+  return page(
+    '# API',
+    '',
+    made('the doc comments of what package.json exports'),
+    '',
+    'All names with the first sentence of their doc comment; an editor shows the rest, and the types. Node-shaped parts (`stack.net`, `stack.dgram`, `stack.dns`, `stack.http`, …)',
+    'are documented by Node, and what they have beyond it in their types. How to use them: [embedding.md](embedding.md).',
+    apiSections(),
+  );
+}
+
 /** The documents by their place in a checkout. */
 export const documents: Readonly<Record<string, () => string>> = {
   'docs/sysctl.md': sysctlText,
   'docs/configuration.md': configurationText,
   'docs/drops.md': dropsText,
   'docs/troubleshooting.md': troubleshootingText,
+  'docs/cli.md': cliText,
+  'docs/api.md': apiText,
 };
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

@@ -9,6 +9,12 @@ describe('documents made of the source', () => {
     it(`${path} says what the source says (npm run docs)`, () => assert.equal(readFileSync(path, 'utf8'), text()));
   }
 
+  it('every export has a sentence', () => {
+    const rows = (documents['docs/api.md']?.() ?? '').split('\n').filter((line) => line.startsWith('| `'));
+    assert.ok(rows.length > 100);
+    for (const row of rows) assert.doesNotMatch(row, /\| +\|$/);
+  });
+
   it('nothing is left out', () => {
     const of = (path: string): string => documents[path]?.() ?? '';
     for (const name of Object.keys(drops) as DropName[]) assert.ok(of('docs/drops.md').includes(`\`${name}\``), name);

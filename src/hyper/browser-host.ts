@@ -10,6 +10,7 @@ import type { Timing } from './timing.js';
 import { NO_CRYPTO } from './virtual-host.js';
 import { openWebSocket } from './websocket.js';
 
+/** What a page may give its stack. */
 export interface BrowserHostOptions {
   /** Default: a host without algorithms, since WebCrypto answers with promises only: no IPsec then. */
   readonly crypto?: Crypto;

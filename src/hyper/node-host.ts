@@ -14,6 +14,7 @@ import { nodeCrypto } from './node-crypto.js';
 import { openDevice } from './open-device.js';
 import { tapFfi } from './tap-ffi.js';
 
+/** What a program may give the host of its stack. */
 export interface NodeHostOptions {
   /** Folder of the store, made with mode 0700 when missing. Default: a store in memory. */
   readonly storePath?: string;

@@ -99,6 +99,7 @@ export class VirtualClock implements Timing {
   }
 }
 
+/** What a test may give the host of its stack. */
 export interface VirtualHostOptions {
   /** Shared by all hosts of a run. Default: a clock of its own. */
   readonly clock?: VirtualClock;
