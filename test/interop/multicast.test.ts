@@ -17,7 +17,8 @@ else: s.setsockopt(0, 35, socket.inet_aton(group) + socket.inet_aton('10.65.1.2'
 print('joined', flush=True)
 while True:
     data, who = s.recvfrom(99)
-    print(data.decode(), who[0], flush=True)
+    sys.stdout.write(data.decode() + ' ' + who[0] + '\\n')
+    sys.stdout.flush()
 `;
 const SEND = `
 import socket, sys
@@ -65,25 +66,20 @@ describe('multicast from one Linux to another through our proxy', function () {
   async function heard(group: string, only: string, sources: readonly string[]): Promise<string[]> {
     const listener = near.start('python3', '-c', LISTEN, group, only, 'lan');
     const output = listener.stdout as NonNullable<typeof listener.stdout>;
-    const lines: string[] = [];
-    output.on('data', (data) =>
-      lines.push(
-        ...String(data)
-          .split('\n')
-          .filter((line) => line !== ''),
-      ),
-    );
+    let text = '';
+    output.on('data', (data) => (text += data));
+    const lines = (): string[] => text.split('\n').slice(0, -1);
     const until = async (fact: () => boolean, what: string): Promise<void> => {
       for (const end = Date.now() + 15_000; !fact(); await new Promise((resolve) => setTimeout(resolve, 30))) assert(Date.now() < end, what);
     };
     const known = (): boolean => proxy.multicast.show().some(({ groups }) => groups.some((g) => g.group === group));
-    await until(() => lines.includes('joined') && known(), `${group} is joined: ${lines}`);
+    await until(() => lines().includes('joined') && known(), `${group} is joined: ${text}`);
     for (const source of sources) await far.exec('python3', '-c', SEND, group, source, 'wan');
-    await until(() => lines.filter((line) => line.startsWith('film')).length >= 3, `films: ${lines}`);
+    await until(() => lines().filter((line) => line.startsWith('film')).length >= 3, `films: ${text}`);
     listener.kill();
     await once(listener, 'close');
     await until(() => !known(), `${group} is left`);
-    return [...new Set(lines.slice(1))];
+    return [...new Set(lines().slice(1))];
   }
 
   it('IGMPv3: a group, and a group from one source (RFC 4607)', async () => {
