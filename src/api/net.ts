@@ -84,9 +84,10 @@ export function createNet(stack: Stack, options: CreateNetOptions = {}): Net {
   // Where a preload has put this class in Node's place, Node's own sockets (of TLS, of Unix) are sockets still, and node:tls would
   // wait for the 'connect' of one of ours that it takes for Node's.
   Object.defineProperty(Socket, Symbol.hasInstance, {
-    value: (x: unknown) =>
-      x instanceof HostSocket ||
-      (Object.prototype.isPrototypeOf.call(Socket.prototype, x as object) && (x as Partial<SocketMethods>)._state?.carriesTls !== true),
+    value: (x: Partial<SocketMethods>) => {
+      const ours = Object.prototype.isPrototypeOf.call(Socket.prototype, x);
+      return ours ? x._state?.carriesTls !== true : x instanceof HostSocket && !('_state' in x);
+    },
   });
   const shared: NetShared = { stack, lookup, autoSelectFamily: true, attemptDelay, socketPrototype: Socket.prototype };
   const accept: AcceptSocket = (core, server) => accepted(new Socket(acceptOptions(server)), core, server);
