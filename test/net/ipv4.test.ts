@@ -122,6 +122,17 @@ describe('IPv4', () => {
       t.dropped({});
     });
 
+    it('a whole that its own header makes longer than 65,535 is none, though each fragment fits', () => {
+      const all = new Uint8Array(65_515); // with 20 octets of header as much as fits; the first one comes with 60
+      for (let from = 0; from < all.length; from += 1_440) {
+        const to = Math.min(from + 1_440, all.length);
+        const more = to < all.length ? 0x2000 : 0;
+        t.ip({ id: 6, fragment: more | (from >> 3), options: from === 0 ? '01'.repeat(40) : '', payload: all.subarray(from, to) });
+      }
+      t.dropped({ FragmentTooLong: 46 });
+      assert.equal(t.stack.reassembly4.size, 0);
+    });
+
     it('exact duplicates are ignored', () => {
       piece(0, 16);
       piece(0, 16);

@@ -11,6 +11,8 @@ import { TimerKind } from '../timer-kind.js';
 
 /** What a family's fragments say, in one shape. */
 export interface FragmentFormat {
+  /** Octets of the header that its length field does not count. */
+  readonly uncounted: number;
   readonly identification: (packet: Packet) => number;
   /** Octets of the datagram's fragmentable part before this fragment's. */
   readonly offset: (packet: Packet) => number;
@@ -84,7 +86,7 @@ export class Reassembly {
     const offset = format.offset(given);
     const more = format.more(given);
     if (length <= 0 || (more && length % 8 !== 0)) return this.refuse(given, Drop.FragmentMalformed);
-    if (offset + length + (data - given.network) > 65_535) return this.refuse(given, Drop.FragmentTooLong);
+    if (this.longer(given, offset + length)) return this.refuse(given, Drop.FragmentTooLong);
     const packet = ctx.keep(given, Drop.FragmentMemory);
     if (packet === null) return null;
     const datagram = this.find(packet);
@@ -191,6 +193,11 @@ export class Reassembly {
     const { fragments } = datagram;
     const first = fragments[0] as Packet;
     const header = first.transport - first.network;
+    // The first one's headers are the whole's: each fragment may have fitted with its own.
+    if (this.longer(first, datagram.total)) {
+      this.end(datagram, Drop.FragmentTooLong);
+      return null;
+    }
     const packet = header + datagram.total + HEADROOM > BIG_SLOT ? null : this.ctx.pool.from(this.ctx.big);
     if (packet === null) {
       this.end(datagram, Drop.NoBuffer);
@@ -217,6 +224,11 @@ export class Reassembly {
     fragments.length = 0;
     this.forget(datagram);
     return packet;
+  }
+
+  /** Is a datagram with this fragment's headers and `octets` behind them more than a length field can say? */
+  private longer(fragment: Packet, octets: number): boolean {
+    return fragment.transport - fragment.network - this.format.uncounted + octets > 65_535;
   }
 
   private end(datagram: Datagram, reason: number): void {

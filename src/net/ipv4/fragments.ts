@@ -8,6 +8,7 @@ import type { Icmp4 } from './icmp.js';
 /** IPv4's side of reassembly: RFC 791 §3.2, RFC 1122 §3.3.2. */
 export function fragmentFormat4(ctx: Context, icmp: Icmp4): FragmentFormat {
   return {
+    uncounted: 0,
     identification: (packet) => wire.identification(packet.view, packet.network),
     offset: (packet) => wire.fragmentOffset(packet.view, packet.network),
     more: (packet) => wire.moreFragments(packet.view, packet.network),

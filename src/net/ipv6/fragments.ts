@@ -10,6 +10,7 @@ import type { Icmp6 } from './icmp.js';
 export function fragmentFormat6(ctx: Context, icmp: Icmp6): FragmentFormat {
   const chain = new wire.Chain();
   return {
+    uncounted: wire.HEADER_LEN,
     identification: (packet) => wire.fragmentId(packet.view, packet.transport),
     offset: (packet) => wire.fragmentOffset(packet.view, packet.transport),
     more: (packet) => wire.moreFragments(packet.view, packet.transport),
