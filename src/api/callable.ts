@@ -22,7 +22,8 @@ export interface CallableParts<T extends object, A extends unknown[]> {
 export function callable<T extends object, A extends unknown[]>(parts: CallableParts<T, A>): Callable<T, A> {
   const { methods, setup, foreign } = parts;
   const make = function (this: unknown, ...args: A): unknown {
-    if (this instanceof make) return setup(this as T, ...args);
+    // By its prototypes: a class may count others among its instances.
+    if (Object.prototype.isPrototypeOf.call(make.prototype, this as object)) return setup(this as T, ...args);
     if (typeof this === 'object' && this !== null && foreign?.(this, ...args)) return undefined;
     return Reflect.construct(make, args);
   };
