@@ -71,6 +71,8 @@ const connection = object('One IKEv2 peer.', {
   encap: flag('UDP encapsulation even without a NAT.'),
   fragmentation: flag('RFC 7383. Default true.'),
   mobike: flag('Tunnels follow when an end changes its address: RFC 4555. Default true.'),
+  followRedirects: flag('Go where the peer sends us: RFC 5685. Default true.'),
+  redirectTo: text('Another gateway to send peers to that begin, if they can be sent (RFC 5685). Default: none.'),
   noNats: flag('With MOBIKE the peer refuses us behind a NAT (RFC 4555 §3.9). Default false.'),
   vips: flag('Ask the peer for an inner address.'),
   pool: text('Inner addresses for peers that ask: a prefix.'),

@@ -68,6 +68,10 @@ export interface IkeConnectionSpec {
   readonly mobike?: boolean;
   /** With MOBIKE the peer refuses us behind a NAT. Default false. */
   readonly noNats?: boolean;
+  /** Goes where the peer sends us (RFC 5685); default true. */
+  readonly followRedirects?: boolean;
+  /** Sends peers that begin, and can, to this gateway. */
+  readonly redirectTo?: string;
   /** Ask for an inner address. */
   readonly vips?: boolean;
   /** Inner addresses to give: a prefix. */
@@ -115,6 +119,8 @@ export function readConnection(
     fragmentation: spec.fragmentation ?? true,
     mobike: spec.mobike ?? true,
     noNats: spec.noNats ?? false,
+    followRedirects: spec.followRedirects ?? true,
+    redirectTo: addressAt('redirectTo', spec.redirectTo),
     virtualAddress: spec.vips === true ? 'request' : null,
     pool: spec.pool === undefined ? [] : poolOf(spec.pool),
     unique: spec.unique ?? true,

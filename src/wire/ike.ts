@@ -84,6 +84,9 @@ export const NotifyType = {
   UpdateSaAddresses: 16400,
   Cookie2: 16401,
   NoNatsAllowed: 16402,
+  RedirectSupported: 16406,
+  Redirect: 16407,
+  RedirectedFrom: 16408,
   FragmentationSupported: 16430,
   SignatureHashAlgorithms: 16431,
 } as const;

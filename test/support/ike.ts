@@ -69,6 +69,8 @@ export function connection(text: ConnectionText): Connection {
     fragmentation: true,
     mobike: false,
     noNats: false,
+    followRedirects: true,
+    redirectTo: null,
     virtualAddress: null,
     pool: [],
     unique: true,

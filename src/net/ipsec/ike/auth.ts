@@ -20,16 +20,18 @@ import {
   readConfig,
   readId,
 } from '../../../wire/ike-payload.js';
-import { certificateRequest } from './certificate.js';
+import { certificateRequest, subjectOf } from './certificate.js';
 import { ChildSa, type ChildTerms } from './child-sa.js';
 import { type Auth, type Connection, readIdentity, sameIdentity, wholeChild } from './connection.js';
 import { acceptChild, agreedChild, type ChildStart, childOffer } from './create-child.js';
+import { formatName } from './distinguished-name.js';
 import type { Exchanges } from './exchanges.js';
 import type { IkeSa } from './ike-sa.js';
 import { type IkeKeys, prf } from './keys.js';
 import { learnMobike, mobikeParts } from './mobike.js';
 import { errorOf, find, notifies, notifyPart } from './notify.js';
 import type { IkeSuite } from './proposal.js';
+import { redirected } from './redirect.js';
 import { putSignature, readSignature, schemeFor } from './signature.js';
 
 /** Certificates taken from one peer. */
@@ -113,7 +115,15 @@ function checkPeer(
     refuse(signature === null ? 'a signature nothing here verifies' : 'no certificate');
     return;
   }
-  const identity = sa.peerId?.text ?? '';
+  const { peerId } = sa;
+  // A distinguished name is the certificate's subject; other names stand in it as alternatives, and the host looks for them (RFC 4945 §3.1).
+  const named = peerId?.type === IdType.Dn;
+  const subject = named ? subjectOf(leaf) : null;
+  if (named && (subject === null || formatName(subject) !== peerId.text)) {
+    refuse(`the certificate is not of ${peerId.text}`);
+    return;
+  }
+  const identity = named ? '' : (peerId?.text ?? '');
   const chain = Object.fromEntries(certificates.slice(1).map((c, i) => [`intermediate${i}`, c]));
   const anchors = Object.fromEntries(expected.anchors.map((c, i) => [`anchor${i}`, c]));
   const seconds = String(Math.floor(x.ike.ctx.hyper.wallClock() / 1e6));
@@ -209,6 +219,7 @@ function authAnswered(x: Exchanges, sa: IkeSa, child: ChildStart | null, payload
       readVirtual(x, sa, payloads);
       learnMobike(sa, payloads);
       x.established(sa);
+      if (redirected(x, sa, payloads, null)) return;
       if (child !== null) agreedChild(x, sa, child, payloads);
       for (const config of sa.connection.children) if (config.start === 'start' && config !== child?.config) x.createChild(sa, wholeChild(config));
     },

@@ -3,11 +3,12 @@ import type { Crypto } from '../../../hyper/crypto.js';
 import { CertEncoding, join } from '../../../wire/ike-payload.js';
 import type { Auth } from './connection.js';
 
-const SEQUENCE = 0x30;
+/** DER's tag of an ordered list. */
+export const SEQUENCE = 0x30;
 const VERSION = 0xa0;
 
 /** One DER element at `at`: its tag, where its value begins and where it ends; null when it runs past `end`. */
-function element(der: Uint8Array, at: number, end: number): { tag: number; value: number; end: number } | null {
+export function element(der: Uint8Array, at: number, end: number): { tag: number; value: number; end: number } | null {
   if (end - at < 2) return null;
   let length = der[at + 1] as number;
   let value = at + 2;
@@ -21,14 +22,20 @@ function element(der: Uint8Array, at: number, end: number): { tag: number; value
 }
 
 /** The SubjectPublicKeyInfo of a certificate in DER (RFC 5280 §4.1), or null when it is none. */
-export function publicKeyInfo(certificate: Uint8Array): Uint8Array | null {
+export const publicKeyInfo = (certificate: Uint8Array): Uint8Array | null => field(certificate, 5);
+
+/** Its subject, a Name. */
+export const subjectOf = (certificate: Uint8Array): Uint8Array | null => field(certificate, 4);
+
+/** The sequence that stands behind `before` others: serial number, signature, issuer, validity, subject, key. */
+function field(certificate: Uint8Array, before: number): Uint8Array | null {
   const whole = element(certificate, 0, certificate.length);
   const tbs = whole?.tag === SEQUENCE ? element(certificate, whole.value, whole.end) : null;
   if (tbs?.tag !== SEQUENCE) return null;
   let at = tbs.value;
   // An optional version; then serial number, signature, issuer, validity, subject.
   const first = element(certificate, at, tbs.end);
-  for (let skip = first?.tag === VERSION ? 6 : 5; skip > 0; skip--) {
+  for (let skip = first?.tag === VERSION ? before + 1 : before; skip > 0; skip--) {
     const next = element(certificate, at, tbs.end);
     if (next === null) return null;
     at = next.end;

@@ -5,6 +5,7 @@ import type { Interface } from '../../interface.js';
 import type { Mode } from '../sa.js';
 import { compare, type FlowKey, OPAQUE, type Selector } from '../selector.js';
 import type { FromPacket } from '../spd.js';
+import { formatName, parseName } from './distinguished-name.js';
 import type { ProposalSpec } from './proposal.js';
 
 /** Who somebody is: RFC 7296 §3.5. `data` is the payload's. */
@@ -104,6 +105,10 @@ export interface Connection {
   readonly mobike: boolean;
   /** The peer is to refuse us when a NAT stands between: RFC 4555 §3.9. */
   readonly noNats: boolean;
+  /** Goes where the peer sends us: RFC 5685. */
+  readonly followRedirects: boolean;
+  /** Sends peers that begin, and can, there. */
+  readonly redirectTo: Address | null;
   /** Ask the peer for an inner address, or give one from the pool. */
   readonly virtualAddress: 'request' | null;
   readonly pool: readonly Address[];
@@ -111,12 +116,16 @@ export interface Connection {
   readonly unique: boolean;
 }
 
-/** '10.0.0.1', 'fd00::1', 'gw.example.org', 'joe@example.org', or '@#a1b2' for a key id. */
+/** '10.0.0.1', 'fd00::1', 'gw.example.org', 'joe@example.org', 'C=CH, O=Example, CN=gw', or '@#a1b2' for a key id. Throws ConfigError. */
 export function parseIdentity(text: string): Identity {
   const address = parseAddress(text);
   if (address !== null) return { type: address.isV4 ? IdType.Ipv4 : IdType.Ipv6, data: addressOctets(address), text };
   if (text.startsWith('@#'))
     return { type: IdType.KeyId, data: Uint8Array.from(text.slice(2).match(/../g) ?? [], (x) => Number.parseInt(x, 16)), text };
+  if (/^\/?[A-Za-z]+\s*=/.test(text)) {
+    const data = parseName(text);
+    return { type: IdType.Dn, data, text: formatName(data) ?? text };
+  }
   const name = text.startsWith('@') ? text.slice(1) : text;
   return { type: name.includes('@') ? IdType.Email : IdType.Fqdn, data: new TextEncoder().encode(name), text: name };
 }
@@ -126,13 +135,15 @@ export function readIdentity(type: number, data: Uint8Array): Identity {
   const text =
     type === IdType.Fqdn || type === IdType.Email
       ? new TextDecoder().decode(data)
-      : Array.from(data, (x) => x.toString(16).padStart(2, '0')).join('');
+      : ((type === IdType.Dn ? formatName(data) : null) ?? Array.from(data, (x) => x.toString(16).padStart(2, '0')).join(''));
   return { type, data: data.slice(), text };
 }
 
 /** Names compare without regard to case (RFC 7296 §3.5 has them ASCII), all else octet by octet. */
 export function sameIdentity(a: Identity, b: Identity): boolean {
   if (a.type !== b.type) return false;
+  // One authority stores its strings so, another so: what they say counts.
+  if (a.type === IdType.Dn) return a.text === b.text;
   if (a.type === IdType.Fqdn || a.type === IdType.Email) return a.text.toLowerCase() === b.text.toLowerCase();
   return a.data.length === b.data.length && a.data.every((x, i) => x === b.data[i]);
 }

@@ -8,6 +8,7 @@ import type { Connection } from './connection.js';
 import type { Ike } from './ike.js';
 import { IkeSa, type Way } from './ike-sa.js';
 import { find, notifies, notifyPart } from './notify.js';
+import { redirectable, redirectPart } from './redirect.js';
 import { answerInit } from './sa-init.js';
 
 /** Half-open IKE SAs from which on a cookie is asked for, and at which no more are begun. */
@@ -66,6 +67,12 @@ export class Door {
     }
     if (this.halfOpen.size >= HALF_OPEN_MAX || ike.full) {
       ike.drop(Drop.IkeHalfOpen);
+      return;
+    }
+    if (candidate.redirectTo !== null && redirectable(payloads)) {
+      const nonce = find(payloads, PayloadType.Nonce)?.body ?? new Uint8Array();
+      const elsewhere = redirectPart(addressOctets(candidate.redirectTo), nonce.subarray(0, 256));
+      ike.send(way, message(header.spiI, header.spiR, Exchange.SaInit, Flag.Response, 0, [elsewhere]));
       return;
     }
     this.open(candidate, key, header, bytes, way, payloads);

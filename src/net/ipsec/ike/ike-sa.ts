@@ -18,6 +18,7 @@ import { type IkeKeys, zeroKeys } from './keys.js';
 import { askForLife, type Mobility } from './mobike.js';
 import { notifyPart } from './notify.js';
 import type { IkeSuite } from './proposal.js';
+import type { Redirected } from './redirect.js';
 import { type Request, Requests } from './requests.js';
 import { type Fragment, Fragments, SecureChannel } from './secure.js';
 
@@ -83,6 +84,8 @@ export class IkeSa implements Way {
   mobility: Mobility | null = null;
   /** How the request under work came: its answer goes back the same way. */
   came: Way | null = null;
+  /** Other gateways have sent us here: RFC 5685. */
+  redirected: Redirected | null = null;
   /** Why it failed. */
   error = '';
   /** The last authentic message from the peer. */
@@ -323,15 +326,8 @@ export class IkeSa implements Way {
     const { dpdSeconds, rekeySeconds } = this.connection;
     if (this.natLocal) this.ike.sendRaw(this, KEEPALIVE);
     if (rekeySeconds > 0 && ctx.now >= this.createdAt + seconds(rekeySeconds) && !this.rekeying) this.ike.exchanges.rekeyIke(this);
-    if (dpdSeconds > 0 && ctx.now >= this.heard + seconds(dpdSeconds) && this.idle && !this.seen(ctx.now - seconds(dpdSeconds))) {
-      askForLife(this.ike.exchanges, this);
-    }
+    if (dpdSeconds > 0 && ctx.now >= this.heard + seconds(dpdSeconds) && this.idle) askForLife(this.ike.exchanges, this);
     this.armTick();
-  }
-
-  /** Protected traffic has come in since then: as good as an answer (RFC 7296 §2.4). */
-  private seen(since: Micros): boolean {
-    return this.children.some((child) => child.inbound.usedAt > since);
   }
 
   private armTick(): void {

@@ -20,6 +20,7 @@ import { Door } from './door.js';
 import { Exchanges } from './exchanges.js';
 import { IkeSa, type Way } from './ike-sa.js';
 import { checkPath } from './mobike.js';
+import type { Redirected } from './redirect.js';
 
 /** Carries datagrams. `port` is ours: 500, or 4500 where messages have a marker. */
 export interface IkeTransport {
@@ -131,10 +132,15 @@ export class Ike {
       if (wanted !== null && up.state === 'established' && !has(wanted.config)) this.exchanges.createChild(up, wanted);
       return up;
     }
-    if (connection.remoteAddress === null || this.full) return null;
-    const local = connection.localAddress ?? this.localFor(connection.remoteAddress);
+    return connection.remoteAddress === null ? null : this.begin(connection, connection.remoteAddress, wanted, null);
+  }
+
+  /** A new IKE SA with whoever is at `remote`. Null without a way there. */
+  begin(connection: Connection, remote: Address, wanted: WantedChild | null, redirected: Redirected | null): IkeSa | null {
+    const local = this.full ? null : (connection.localAddress ?? this.localFor(remote));
     if (local === null) return null;
-    const sa = new IkeSa(this, connection, true, this.newSpi(), new Uint8Array(8), local, connection.remoteAddress, [this.ports[0], this.ports[0]]);
+    const sa = new IkeSa(this, connection, true, this.newSpi(), new Uint8Array(8), local, remote, [this.ports[0], this.ports[0]]);
+    sa.redirected = redirected;
     sa.firstChild = wanted;
     this.table.set(keyOf(sa.spi), sa);
     this.exchanges.startInit(sa);

@@ -8,6 +8,7 @@ import type { Exchanges } from './exchanges.js';
 import type { IkeSa } from './ike-sa.js';
 import { answerMobike } from './mobike.js';
 import { errorOf } from './notify.js';
+import { redirected } from './redirect.js';
 
 /** Answers whatever the peer has to tell. */
 export function answerInformational(x: Exchanges, sa: IkeSa, payloads: readonly Payload[]): void {
@@ -33,6 +34,7 @@ export function answerInformational(x: Exchanges, sa: IkeSa, payloads: readonly 
   sa.respond(Exchange.Informational, answer);
   const wrong = errorOf(payloads);
   if (whole) x.deletedByPeer(sa);
+  else if (redirected(x, sa, payloads, null)) return;
   else if (wrong?.type === NotifyType.AuthenticationFailed) sa.fail('the peer does not accept our authentication');
 }
 

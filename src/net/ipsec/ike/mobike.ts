@@ -1,6 +1,7 @@
 /** MOBIKE: one end goes elsewhere, and the SAs go with it. RFC 4555. The initiator decides on the path; the responder says what addresses it has. */
 import type { Address } from '../../../base/address.js';
 import { Drop } from '../../../base/drops.js';
+import { seconds } from '../../../base/time.js';
 import { Exchange, NotifyType, type Part, type Payload } from '../../../wire/ike.js';
 import { addressOctets, join, readAddress } from '../../../wire/ike-payload.js';
 import { within } from '../selector.js';
@@ -191,6 +192,9 @@ function follow(ike: IkeSa): void {
 
 /** Is the peer still there (RFC 7296 §2.4)? From behind a NAT also: does it still map us as before (RFC 4555 §3.8)? */
 export function askForLife(x: Exchanges, sa: IkeSa): void {
+  const since = x.ike.ctx.now - seconds(sa.connection.dpdSeconds);
+  // Protected traffic that comes in is as good as an answer.
+  if (sa.children.some((child) => child.inbound.usedAt > since)) return;
   const moves = sa.mobility !== null && sa.initiator;
   sa.request({
     exchange: Exchange.Informational,

@@ -11,6 +11,7 @@ import type { IkeSa, Way } from './ike-sa.js';
 import { firstSeed, ikeKeys } from './keys.js';
 import { errorOf, find, notifies, notifyPart } from './notify.js';
 import { choose, type Group, groupOf, type IkeSuite, offer } from './proposal.js';
+import { redirected, redirectParts } from './redirect.js';
 
 /** Octets of our nonces: RFC 7296 §2.10 asks for half the PRF's key, 16 at least. */
 export const NONCE_OCTETS = 32;
@@ -52,6 +53,7 @@ function initParts(x: Exchanges, sa: IkeSa, group: Group, own: Uint8Array, cooki
     { type: PayloadType.Ke, body: putKe(group.id, own) },
     { type: PayloadType.Nonce, body: sa.nonceI },
     ...common(x, sa),
+    ...redirectParts(sa),
   ];
 }
 
@@ -119,6 +121,7 @@ function answered(x: Exchanges, sa: IkeSa, group: Group, own: Uint8Array, secret
     });
     return;
   }
+  if (find(payloads, PayloadType.Sa) === null && redirected(x, sa, payloads, sa.nonceI)) return;
   const wrong = errorOf(payloads);
   if (wrong?.type === NotifyType.InvalidKePayload && wrong.data.length === 2) {
     const wanted = groupOf(((wrong.data[0] as number) << 8) | (wrong.data[1] as number));
