@@ -40,6 +40,7 @@ export function randomScenario(seed: number): Scenario {
       'net.ipv4.tcp_timestamps': chance(0.85) ? 1 : 0,
       'net.ipv4.tcp_window_scaling': chance(0.9) ? 1 : 0,
       'net.ipv4.tcp_ecn': prng.below(3),
+      'net.ipv4.tcp_mtu_probing': prng.below(3),
     },
     transfers: Array.from({ length: count }, (_, i) => ({ port: 5_000 + i, up: size(), down: size() })),
     limit: seconds(3_000),

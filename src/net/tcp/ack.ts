@@ -8,6 +8,7 @@ import type { Flight } from './flight.js';
 import { SentFlag } from './flight.js';
 import { CaState } from './info.js';
 import { paceByWindow } from './pacing.js';
+import { probeArrived } from './pmtu.js';
 import { ackConcluded } from './recovery.js';
 import { measured } from './rtt.js';
 import { sackArrived } from './sack.js';
@@ -95,6 +96,7 @@ function advanceUna(tcb: Tcb, flight: Flight | null, seg: Segment, now32: number
     countsOf(tcb).octetsAcked += before - sendBuffer.octets;
     if (tcb.socket !== null && tcb.socket.onReady !== null) tcb.socket.report(0);
   }
+  if (tcb.search !== null) probeArrived(tcb, tcb.search);
   if (tcb.path !== null) tcp.ip.confirm(tcb.path);
 }
 

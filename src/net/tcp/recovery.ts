@@ -4,6 +4,7 @@ import { DUP_THRESHOLD } from './constants.js';
 import { type AckSample, stampOf } from './delivery.js';
 import { type Flight, type Sent, SentFlag } from './flight.js';
 import { CaState } from './info.js';
+import { probeLost } from './pmtu.js';
 import { prrAck, prrBegin } from './prr.js';
 import { adaptReorderWindow, detectLoss, recoveryEnded } from './rack.js';
 import type { Segment } from './segment.js';
@@ -24,7 +25,8 @@ export function ackConcluded(tcb: Tcb, flight: Flight, sample: AckSample, seg: S
   if (flight.undoArmed && tryUndo(flight, sample, seg)) undo(tcb, flight);
   const wait = loss(tcb, flight, sample, now32);
   if (flight.state === CaState.Loss) afterTimeout(tcb, flight, sample);
-  else if (flight.lost > 0 && flight.state < CaState.Recovery) enterRecovery(tcb, flight, sample);
+  else if (flight.lost > 0 && flight.state < CaState.Recovery && !(tcb.search !== null && probeLost(tcb.search, flight)))
+    enterRecovery(tcb, flight, sample);
   else if (flight.state < CaState.Cwr) flight.state = flight.sacked > 0 || flight.duplicates > 0 ? CaState.Disorder : CaState.Open;
   window(tcb, flight, sample);
   return wait;

@@ -6,6 +6,7 @@ import { SEGMENT_MAX } from './constants.js';
 import { type Flight, type Sent, SentFlag } from './flight.js';
 import { CaState } from './info.js';
 import { pacedUntil, paid } from './pacing.js';
+import { type MtuSearch, probeLength, WAIT } from './pmtu.js';
 import { retransmissionSent } from './recovery.js';
 import { Flag } from './segment.js';
 import { payloadMax, sendAck, sendSegment } from './segment-out.js';
@@ -89,6 +90,8 @@ export function retransmit(tcb: Tcb, flight: Flight, sent: Sent, mss: number): b
   if (!sendSegment(tcb, sent.seq, length, (fin ? Flag.Fin : 0) | pushFlag(tcb, (sent.flags & SentFlag.Pushed) !== 0, length, mss), mss, true))
     return false;
   ctx.counters.count(Counter.TcpRetransSegs);
+  // What is sent again proves nothing of a probe under way.
+  if (tcb.search !== null) tcb.search.size = 0;
   const counts = countsOf(tcb);
   counts.retransmitted += Math.max(1, Math.ceil(length / mss));
   counts.octetsRetransmitted += length;
@@ -108,6 +111,7 @@ function sendNew(tcb: Tcb): void {
   const flight = tcb.flight ?? tcb.tcp.openFlight(tcb);
   afterIdle(tcb, flight);
   let waiting = waitingOctets(tcb);
+  if (tcb.search !== null) waiting = sendMtuProbe(tcb, tcb.search, flight, waiting);
   while (waiting > 0) {
     const length = maySend(tcb, flight, waiting, mss);
     if (length === 0 || !sendFirst(tcb, flight, length, mss) || paced(tcb)) break;
@@ -201,6 +205,15 @@ function shortMayGo(tcb: Tcb, length: number, data: number, outstanding: number)
     return tcb.tcp.minshall && seqLt(snd.small, snd.una);
   }
   return snd.push || length >= snd.maxWnd >> 1;
+}
+
+/** Risks one longer segment where it is time for it; returns the octets that may follow now. */
+function sendMtuProbe(tcb: Tcb, search: MtuSearch, flight: Flight, waiting: number): number {
+  const length = probeLength(tcb, search, flight, waiting);
+  if (length === WAIT) return 0;
+  if (length === 0 || sendFirst(tcb, flight, length, length)) return waiting - length;
+  search.size = 0;
+  return waiting;
 }
 
 /** Sends [SND.NXT, + length), the FIN included when it is the last octet. */

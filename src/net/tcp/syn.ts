@@ -10,6 +10,7 @@ import type { Path } from '../ip/path.js';
 import { MSS_DEFAULT_V4, MSS_DEFAULT_V6, MSS_MIN, QUICK_ACKS, RTO_AFTER_SYN_LOSS } from './constants.js';
 import { offerFastOpen } from './fast-open.js';
 import { armKeepAlive } from './keep-alive.js';
+import { beginSearch } from './pmtu.js';
 import { timeoutOf } from './rtt.js';
 import { Flag, type Segment } from './segment.js';
 import { address, pathOf, tsval } from './segment-out.js';
@@ -150,6 +151,7 @@ export function opened(tcb: Tcb, seg: Segment): void {
   snd.cwnd = tcb.retries > 0 ? snd.mss : tcp.initialWindow(tcb);
   if (tcb.retries > 0 && tcb.rtt.srtt === 0) tcb.rtt.rto = RTO_AFTER_SYN_LOSS;
   rcv.quick = Math.min(QUICK_ACKS, tcp.ctx.sysctl.v['anystack.tcp_quick_acks']);
+  beginSearch(tcb);
   tcb.retries = 0;
   tcb.stuckSince = 0;
   tcb.heardAt = tcp.ctx.now;

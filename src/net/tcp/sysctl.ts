@@ -91,8 +91,16 @@ export const tcpSysctls = {
     source: 'RFC 4821 §7.2, Linux',
   }),
   'net.ipv4.tcp_mtu_probing': int(1, 'mode', 0, 2, {
-    help: 'Find black holes by losing segments: 0 off, 1 after timeouts.',
-    source: 'RFC 4821 §7.7; Linux has 0',
+    help: 'Find out which packets arrive: 0 off, 1 when timeouts suggest that long ones do not, 2 always, from small ones upward.',
+    source: 'RFC 4821 §7; Linux has 0',
+  }),
+  'net.ipv4.tcp_probe_interval': int(600, 's', 1, 86_400, {
+    help: 'Time after which a path whose MTU has been found is tried again.',
+    source: 'RFC 4821 §7.7, Linux',
+  }),
+  'net.ipv4.tcp_probe_threshold': int(8, 'octets', 1, 1_500, {
+    help: 'The search for an MTU ends when it is known to so many octets.',
+    source: LINUX,
   }),
   'net.ipv4.tcp_rto_min_us': int(RTO_MIN, 'µs', 1, 1_000_000, {
     help: 'Least retransmission timeout beyond the smoothed round trip.',

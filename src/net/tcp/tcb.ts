@@ -11,6 +11,7 @@ import { Flowing } from './demux.js';
 import type { Flight } from './flight.js';
 import type { Listener } from './listener.js';
 import type { ConnectionOptions } from './options.js';
+import type { MtuSearch } from './pmtu.js';
 import type { ReceiveBuffer } from './receive-buffer.js';
 import { Rtt } from './rtt.js';
 import type { SendBuffer } from './send-buffer.js';
@@ -172,8 +173,8 @@ export class Tcb extends Flowing {
   softError = 0;
   /** Null until data has gone or come; `countsOf` makes it. */
   counts: Counts | null = null;
-  /** MTU believed in because longer packets vanished (RFC 4821); 0 while the path is believed. */
-  mtuProbe = 0;
+  /** Which packets arrive is found out (RFC 4821); null while the path is believed. */
+  search: MtuSearch | null = null;
   /** Its data was taken with the SYN (RFC 7413): the listener that did, until the handshake is done. */
   early: Listener | null = null;
   /** Octets of data that went with our SYN and were taken, or came with the peer's. */

@@ -20,8 +20,6 @@ const UNTESTED: readonly string[] = [
   'net.ipv4.tcp_max_tw_buckets',
   'net.ipv4.tcp_tw_reuse',
   'net.ipv4.tcp_min_snd_mss',
-  'net.ipv4.tcp_base_mss',
-  'net.ipv4.tcp_mtu_probing',
   'anystack.tcp_initial_window',
   'anystack.tcp_buffers',
   'anystack.tcp_ack_second',
