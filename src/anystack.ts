@@ -70,14 +70,7 @@ export interface AnyStackEvents {
 }
 
 /** The tunables of one stack, as programs and the command see them. */
-export interface SysctlApi {
-  get(name: string): SysctlValue;
-  /** Number, text ("4096 131072 6291456") or triple. Throws ConfigError for an unknown name or a value out of range. */
-  set(name: string, value: unknown): void;
-  /** Back to the default; for one interface's name (net.ipv6.conf.eth0.accept_ra): to what the others have. Throws ConfigError for an unknown name. */
-  unset(name: string): void;
-  list(): { name: string; value: SysctlValue; entry: SysctlEntry }[];
-}
+export type SysctlApi = Pick<Sysctl, 'get' | 'set' | 'unset' | 'list'>;
 
 /**
  * A TCP/IP stack with all its facades. Made by createStack. What it needs of the host it gives back in `close`.
@@ -167,12 +160,7 @@ export class AnyStack {
     this.dhcp = new Dhcp(this.core, this.names.settings, () => this.checkReady());
     this.forward = new Forwards(this.core, this.names.lookup.lookup, (error) => (error === null ? this.checkReady() : this.settleReady(error)));
     const live = this.core.ctx.sysctl;
-    this.sysctl = {
-      get: (name) => live.get(name),
-      set: (name, value) => live.set(name, value),
-      unset: (name) => live.unset(name),
-      list: () => live.list(),
-    };
+    this.sysctl = live;
     this.started = host.monotonic();
     this.ready = new Promise((resolve, reject) => {
       this.settleReady = (error) => (error === undefined ? resolve() : reject(error));

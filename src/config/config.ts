@@ -8,6 +8,7 @@ import type { DhcpServerSpec } from '../services/dhcp/server-spec.js';
 import type { DnsConfig } from '../services/dns/names.js';
 import type { ForwardSpec, ProxyConfig } from '../services/relay/forwards.js';
 import type { ServiceSpecs } from '../services/services.js';
+import type { PolicyConfig } from './address-selection.js';
 import type { BridgeConfig, IpsecInterfaceConfig, VlanConfig } from './carriers.js';
 import { deviceSchema } from './devices.js';
 import type { FilterConfig } from './filter.js';
@@ -34,6 +35,7 @@ export interface Config {
   readonly neighbors?: readonly NeighborSpec[];
   readonly routes?: readonly ({ readonly to: string } & RouteSpec)[];
   readonly rules?: readonly RuleSpec[];
+  readonly addressSelection?: readonly PolicyConfig[];
   readonly filter?: FilterConfig;
   readonly dns?: DnsConfig;
   readonly dhcp?: DhcpConfig;

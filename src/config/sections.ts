@@ -1,3 +1,4 @@
+import { addressSelection } from './address-selection.js';
 import type { Config } from './config.js';
 import { dhcp } from './dhcp.js';
 import { dns } from './dns.js';
@@ -22,6 +23,7 @@ export const sections: readonly Section<keyof Config>[] = [
   neighbors,
   routes,
   rules,
+  addressSelection,
   filter,
   router,
   vrrp,

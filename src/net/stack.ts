@@ -11,6 +11,7 @@ import { Filter, rejectCode4 } from './filter/filter.js';
 import { Interface, type InterfaceAddress } from './interface.js';
 import { Interfaces } from './interfaces.js';
 import { Addresses } from './ip/addresses.js';
+import { DeadGateways } from './ip/dead-gateways.js';
 import { FastPath } from './ip/fast-path.js';
 import { IpLayer } from './ip/ip.js';
 import { Loopback } from './ip/loopback.js';
@@ -84,6 +85,8 @@ export class Stack {
   readonly filter: Filter;
   readonly ipsec: Ipsec;
   readonly reassembly4: Reassembly;
+  readonly redirects4: Redirects;
+  readonly gateways: DeadGateways;
   readonly vrrp: Vrrp;
   /** Forwards multicast; null: nobody does. */
   proxy: MulticastProxy | null = null;
@@ -115,8 +118,9 @@ export class Stack {
     });
     this.addresses = new Addresses(this.ip, this.arp);
     this.icmp4 = new Icmp4(ctx, this.ip);
-    const redirects = new Redirects(this.ip);
-    this.icmp4.redirect = (packet, gateway, destination) => redirects.learn(packet, gateway, destination);
+    this.gateways = new DeadGateways(ctx, this.ip.routes, this.interfaces);
+    this.redirects4 = new Redirects(ctx, this.ip);
+    this.icmp4.redirect = (packet, gateway, destination) => this.redirects4.learn(packet, gateway, destination);
     this.forward4 = new Forward4(ctx, this.ip, this.ethernet, this.icmp4);
     this.reassembly4 = new Reassembly(ctx, fragmentFormat4(ctx, this.icmp4), (index) => this.interfaces.at(index)?.vrf ?? 0);
     this.ipv4 = new Ipv4(ctx, this.ip, this.icmp4, this.forward4, this.reassembly4);
@@ -269,7 +273,11 @@ export class Stack {
       iface.neighbors = new NeighborTable(ctx, iface, this.arp, this.v6.nd, {
         resolved: (out, packet, neighbor) => this.ethernet.frame(out, packet, neighbor.macHigh, neighbor.macLow),
         forgotten: () => this.ip.routes.invalidate(),
-        reachability: (neighbor) => this.v6.reachability(iface, neighbor),
+        reachability: (neighbor) => {
+          this.gateways.heard(iface.index, neighbor.address, neighbor.usable);
+          this.redirects4.heard(iface.index, neighbor.address, neighbor.usable);
+          this.v6.reachability(iface, neighbor);
+        },
       });
     }
     this.startDevice(iface, device);
@@ -323,6 +331,8 @@ export class Stack {
     for (const a of [...iface.addresses]) this.addresses.remove(iface, a.address);
     this.ip.routes.remove((r) => r.index === iface.index);
     iface.neighbors?.flush(true);
+    this.gateways.forget(iface.index);
+    this.redirects4.forgetAll(iface.index);
     iface.purge();
     this.stacking.gone(iface);
     iface.device?.close();
@@ -345,8 +355,7 @@ export class Stack {
   addAddress(iface: Interface, prefix: Prefix, origin: InterfaceAddress['origin'] = 'static'): InterfaceAddress {
     this.ctx.touch();
     this.hyper.soon(); // for the timers it arms
-    const probe = prefix.address.isV4 ? iface.conf4.arp_probe !== 0 : iface.conf6.dad_transmits > 0;
-    return this.addresses.add(iface, prefix, origin, probe);
+    return this.addresses.add(iface, prefix, origin, prefix.address.isV4 ? iface.conf4.arp_probe !== 0 : iface.conf6.dad_transmits > 0);
   }
 
   /** An assertion failed: sockets get an error, devices close, nothing of the stack runs again. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Address } from '#src/base/address.js';
+import { createStack } from '#src/index.js';
 import type { InterfaceAddress } from '#src/net/interface.js';
 import { defaultPolicies, POLICIES_MAX } from '#src/net/ipv6/source-selection.js';
 import { address, prefix } from '../../support/stacks.js';
@@ -155,4 +156,19 @@ describe('address selection', () => {
       assert.deepEqual(sorted.map(String), expected);
     });
   }
+});
+
+describe('address selection in the configuration', () => {
+  it('the table is what it says, follows a reload, and is the RFC its own again; a row that is none is refused', async () => {
+    const stack = createStack({ addressSelection: [{ prefix: 'fd00::/8', precedence: 60, label: 9 }] });
+    const { selection } = stack.core.v6;
+    const row = (): string => `${selection.policyOf(address('fd00::1'))?.precedence} ${selection.policyOf(address('2001:db8::1'))?.precedence}`;
+    assert.equal(row(), '60 undefined');
+    stack.reload({ addressSelection: [{ prefix: '::/0', precedence: 7, label: 1 }] });
+    assert.equal(row(), '7 7');
+    stack.reload({});
+    assert.equal(row(), '3 40');
+    assert.throws(() => stack.reload({ addressSelection: [{ prefix: 'fd00', precedence: 1, label: 1 }] }), /addressSelection\[0\]\.prefix/);
+    await stack.close();
+  });
 });
