@@ -42,6 +42,8 @@ export const titleOf = ({ file, line, language }: Block): string => `${file}:${l
 /** Programs of the documents, all in one process: stacks do not know of each other, and Node takes longer to start than they to run. */
 export class Programs {
   ended: Ended | null = null;
+  /** Resolves when all have ended. */
+  done: Promise<void> = Promise.resolve();
   // Below the project, so that they find their packages.
   private readonly folder = mkdtempSync(resolve('build', 'docs-'));
   private readonly programs: readonly Block[];
@@ -50,7 +52,13 @@ export class Programs {
     this.programs = programs;
   }
 
-  async run(): Promise<void> {
+  /** Starts them all. */
+  run(): Promise<void> {
+    this.done = this.start();
+    return this.done;
+  }
+
+  private async start(): Promise<void> {
     for (const block of this.programs) writeFileSync(this.path(block), block.text);
     const runner = join(this.folder, 'all.mjs');
     const lines = this.programs.map((block) => {
