@@ -27,7 +27,6 @@ import type { InterfaceAddress } from './net/interface.js';
 import type { Ike } from './net/ipsec/ike/ike.js';
 import { Stack } from './net/stack.js';
 import { Sysctl, sysctls } from './net/sysctl.js';
-import type { SysctlEntry, SysctlValue } from './net/sysctl-entry.js';
 import { Capture, type CaptureOptions, type CaptureSink } from './observe/capture.js';
 import { Observers, type Watcher } from './observe/observers.js';
 import { RECORDED, Recorder } from './observe/recorder.js';
