@@ -30,6 +30,8 @@ export const TimerKind = {
   Answer: 507,
   VirtualRouter: 508,
   Querier: 509,
+  Gateway: 510,
+  Redirect: 511,
   // 600: IPsec and IKE; the owner has `expire`
   SaLifetime: 600,
   Ike: 601,

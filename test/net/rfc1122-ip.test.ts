@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { Errno } from '#src/base/errors.js';
+import { seconds } from '#src/base/time.js';
+import { Flow } from '#src/net/ip/path.js';
 import { MAIN_TABLE } from '#src/net/ip/route.js';
 import { DatagramInfo } from '#src/net/socket/datagram-queue.js';
 import type { UdpSocket } from '#src/net/socket/udp-socket.js';
@@ -138,6 +140,61 @@ describe('RFC 1122 §3: IP and ICMP', () => {
     assert.equal(toHex((t.frames()[0] as Uint8Array).subarray(0, 6)), '020000000009', 'its neighbour still goes the old way');
   });
 
+  /** A default route by a gateway, and where a datagram goes then: '' for nowhere. */
+  const by = (gateway: string, metric: number): void => {
+    const route = { family: 4, prefix: address('0.0.0.0'), length: 0, type: 'unicast', gateway: address(gateway), index: t.eth0.index } as const;
+    t.stack.ip.routes.add({ ...route, source: null, metric, mtu: 0, table: MAIN_TABLE, vrf: 0, protocol: 'static' });
+  };
+  const askedFor = (): string => {
+    send('192.0.2.7');
+    const arp = t
+      .frames()
+      .filter((f) => f[12] === 8 && f[13] === 6)
+      .at(-1);
+    return arp === undefined ? '' : [...arp.subarray(38, 42)].join('.');
+  };
+
+  it('§3.3.1.5: a default gateway that does not answer is left for another, and taken again when it is back', () => {
+    by('10.0.0.5', 0);
+    by('10.0.0.6', 10);
+    assert.equal(askedFor(), '10.0.0.5');
+    t.run(seconds(4)); // three questions without an answer
+    t.frames();
+    assert.equal(askedFor(), '10.0.0.6');
+    t.run(seconds(4));
+    assert.equal(t.stack.ip.explain(flow('192.0.2.7')).includes('10.0.0.5'), true, 'both are dead: the first is as good');
+    t.frames();
+    t.run(seconds(10));
+    const asked = t
+      .frames()
+      .filter((f) => f[12] === 8 && f[13] === 6)
+      .map((f) => f[41]);
+    assert.deepEqual(asked.sort(), [5, 6], 'whether they are back');
+    t.ether(0x0806, hex('0001080006040002 020000000005 0a000005 020000000001 0a000001'), t.mac, hex('020000000005'));
+    assert.match(t.stack.ip.explain(flow('192.0.2.7')), /10\.0\.0\.5/);
+    t.ether(0x0806, hex('0001080006040002 020000000006 0a000006 020000000001 0a000001'), t.mac, hex('020000000006'));
+    assert.equal(t.stack.ip.routes.dead, null);
+  });
+
+  it('§3.3.1.4: what a redirect said is not believed for ever, nor longer than its gateway lives', () => {
+    by('10.0.0.9', 0);
+    const redirect = (): void =>
+      t.ip({ protocol: 1, payload: icmp(5, 1, 0x0a000005, ipv4({ src: '10.0.0.1', dst: '192.0.2.7', payload: udp(7, 9) })) });
+    const redirected = (): number => t.stack.ip.routes.list().filter((r) => r.protocol === 'redirect').length;
+    redirect();
+    assert.equal(redirected(), 1);
+    t.run(seconds(590));
+    assert.equal(redirected(), 1);
+    t.run(seconds(20));
+    assert.equal(redirected(), 0);
+    t.introduce();
+    redirect();
+    assert.equal(askedFor(), '10.0.0.5');
+    t.run(seconds(4));
+    assert.equal(redirected(), 0, 'it does not answer');
+    assert.equal(t.stack.ip.explain(flow('192.0.2.7')).includes('10.0.0.9'), true);
+  });
+
   it('§3.3.2: 576 octets in fragments of eight are put together', () => {
     const whole = udp(1, 7, new Uint8Array(548));
     t.stack.ctx.sysctl.set('anystack.fragments_max', 100);
@@ -196,3 +253,9 @@ describe('RFC 1122 §3: IP and ICMP', () => {
     assert.equal(t.packets().length, 1);
   });
 });
+
+function flow(to: string): Flow {
+  const f = new Flow();
+  f.destination.copy(address(to));
+  return f;
+}

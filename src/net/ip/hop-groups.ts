@@ -113,6 +113,12 @@ export class HopGroups {
     return changed;
   }
 
+  /** Does a hop that matches lead anywhere? */
+  some(match: (hop: Hop) => boolean): boolean {
+    for (const hop of this.kept.keys()) if (match(hop)) return true;
+    return false;
+  }
+
   private drop(hop: Hop): void {
     const kept = this.kept.get(hop) as Kept;
     if (--kept.groups > 0) return;

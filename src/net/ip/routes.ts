@@ -1,5 +1,6 @@
 // hot: bench/packet
 import { Address, MAPPED, maskAddress, mixAddress } from '../../base/address.js';
+import type { DeadGateways } from './dead-gateways.js';
 import type { Explanation } from './explain.js';
 import { Fib } from './fib.js';
 import { type Group, HopGroups } from './hop-groups.js';
@@ -41,6 +42,8 @@ export class Routes {
   private readonly topBits: 16 | 24;
   private readonly tables: Table[] = [];
   private readonly groups = new HopGroups();
+  /** Gateways to be avoided where others are; null while none is. */
+  dead: DeadGateways | null = null;
   /** Some rule looks at ports. */
   byPorts = false;
   private rules: Rule[] = [];
@@ -276,8 +279,18 @@ export class Routes {
     return null;
   }
 
-  private pick(group: Group, flow: Flow): Hop | null {
-    const { hops } = group;
+  private pick({ hops }: Group, flow: Flow): Hop | null {
+    if (this.dead === null) return this.best(hops, flow);
+    // A dead one is better than none: it may be back.
+    return (
+      this.best(
+        hops.filter((hop) => !this.dead?.has(hop)),
+        flow,
+      ) ?? this.best(hops, flow)
+    );
+  }
+
+  private best(hops: readonly Hop[], flow: Flow): Hop | null {
     for (let i = 0; i < hops.length; i++) {
       const hop = hops[i] as Hop;
       if (!this.usable(hop, flow)) continue;
@@ -285,6 +298,11 @@ export class Routes {
       return next !== undefined && next.metric === hop.metric ? this.share(hops, i, flow) : hop;
     }
     return null;
+  }
+
+  /** Does some route lead by this gateway? */
+  leadsBy(index: number, gateway: Address): boolean {
+    return this.groups.some((hop) => hop.index === index && hop.gateway !== null && hop.gateway.equals(gateway));
   }
 
   private usable(hop: Hop, flow: Flow): boolean {
@@ -338,7 +356,9 @@ export class Routes {
 
   /** For the fast path: the hop that every flow takes of a group; null when flows are shared out, refused, or to be looked up further. */
   only(group: Group): Hop | null {
-    const usable = group.hops.filter((hop) => hop.type !== 'unicast' || this.links.running(hop.index));
+    const running = group.hops.filter((hop) => hop.type !== 'unicast' || this.links.running(hop.index));
+    const alive = this.dead === null ? running : running.filter((hop) => !this.dead?.has(hop));
+    const usable = alive.length > 0 ? alive : running;
     const best = usable[0];
     return best === undefined || best.type !== 'unicast' || usable[1]?.metric === best.metric ? null : best;
   }

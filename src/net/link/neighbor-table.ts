@@ -161,6 +161,15 @@ export class NeighborTable {
     else this.unlink(n);
   }
 
+  /** Asks for a failed neighbour once, without a packet: whether it is back. */
+  ask(address: Address): void {
+    const n = this.find(address);
+    if (n === null || n.state === NeighborState.Failed) {
+      const asked = n ?? this.obtain(address);
+      if (asked !== null) this.solicitor(asked).solicit(this.iface, asked, false, null);
+    }
+  }
+
   private failed(n: Neighbor): void {
     this.enter(n, NeighborState.Failed);
     this.ctx.counters.count(Counter.NeighFailures);
@@ -326,11 +335,13 @@ export class NeighborTable {
     const { observer } = this.ctx;
     if (observer.state !== null)
       observer.state(`neighbour ${formatAddress(n.address)}`, neighborStateNames[n.state] as string, neighborStateNames[state] as string);
-    const usable = n.usable;
+    const before = n.state;
+    const { usable } = n;
     if (n.state === NeighborState.Incomplete) this.unresolved--;
     if (state === NeighborState.Incomplete) this.unresolved++;
     n.state = state;
-    if (n.usable !== usable && (n.isRouter || !n.usable)) this.owner.reachability(n);
+    const told = n.usable ? before === NeighborState.Failed || (!usable && n.isRouter) : usable || state === NeighborState.Failed;
+    if (told) this.owner.reachability(n);
   }
 
   private bucket(address: Address): number {
