@@ -41,6 +41,8 @@ export function randomScenario(seed: number): Scenario {
       'net.ipv4.tcp_window_scaling': chance(0.9) ? 1 : 0,
       'net.ipv4.tcp_ecn': prng.below(3),
       'net.ipv4.tcp_mtu_probing': prng.below(3),
+      // A burst of loss ends with frames, not with time: a lone sender may need many tries.
+      'net.ipv4.tcp_orphan_retries': 15,
     },
     transfers: Array.from({ length: count }, (_, i) => ({ port: 5_000 + i, up: size(), down: size() })),
     limit: seconds(3_000),
