@@ -14,7 +14,7 @@ export function randomScenario(seed: number): Scenario {
     rate: chance(0.6) ? 200_000 + prng.below(50_000_000) : 0,
     queueFrames: 10 + prng.below(300),
     loss: rarely(0.08),
-    burst: chance(0.2) ? { enter: prng.float() * 0.01, leave: 0.1 + prng.float() * 0.5 } : null,
+    burst: chance(0.2) ? { enter: prng.float() * 0.01, leave: 0.3 + prng.float() * 0.5, loss: 0.9 } : null,
     reorder: rarely(0.05),
     reorderBy: 200 + prng.below(millis(20)),
     duplicate: rarely(0.03),
