@@ -1,7 +1,8 @@
-/** `npm run size`: how big each layer is: files, lines, lines of code, and what of it is shipped, plain and compressed. */
+/** `npm run size`: how big each layer is: files, lines, lines of code, and what of it is shipped, plain and compressed; and what a program has to load. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
 import { readSources, type Source } from './source.js';
 
 const root = process.cwd();
@@ -35,3 +36,26 @@ process.stdout.write(
     sources.filter(({ path }) => path.startsWith('src/')),
   ),
 );
+
+/** What a program loads, in one file, minified. Packages of others stay outside. */
+const bundles: Readonly<Record<string, { readonly entry: string; readonly platform: 'browser' | 'node' }>> = {
+  'anystack/wire': { entry: 'dist/wire/index.js', platform: 'browser' },
+  'anystack/core': { entry: 'dist/core.js', platform: 'browser' },
+  anystack: { entry: 'dist/index.js', platform: 'node' },
+};
+
+process.stdout.write(`\n${'bundle'.padEnd(18)}    min KB   gzip KB\n`);
+for (const [name, { entry, platform }] of Object.entries(bundles)) {
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'esm',
+    platform,
+    packages: 'external',
+  });
+  const octets = outputFiles[0]?.contents ?? new Uint8Array();
+  const kilobytes = (n: number): string => (n / 1_024).toFixed(1).padStart(10);
+  process.stdout.write(`${name.padEnd(18)}${kilobytes(octets.length)}${kilobytes(gzipSync(octets).length)}\n`);
+}
