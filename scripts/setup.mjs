@@ -101,4 +101,6 @@ const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 if (!existsSync(compiler)) fail('The TypeScript compiler is not in node_modules: remove the folder and repeat.');
 const built = run(process.execPath, [compiler, '-b']);
 if (built.status !== 0) fail('The build failed: see the errors above.', built.status ?? 1);
+if (run(process.execPath, [join('scripts', 'bundle.mjs')]).status !== 0)
+  fail('The entry points of the package could not be joined: see the error above.');
 prune(join(root, 'build', 'test'));
