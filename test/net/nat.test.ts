@@ -148,10 +148,13 @@ describe('NAT', () => {
     const a = t.udp(t.inner, 4_000, '192.168.0.2');
     send(a, '203.0.113.9', 1); // resolves the neighbours
     t.run();
+    const lines: string[] = [];
+    t.gateway.hyper.log = (level, message) => lines.push(`${level} ${message}`);
     for (let port = 1; port <= 40; port++) send(a, '203.0.113.9', port);
     t.run();
     assert.equal(t.gateway.filter.conntrack.size, 16);
     assert.equal(t.gateway.filter.nat.size, 1);
+    assert.deepEqual(lines, ['warn tracking: 16 connections, as many as may be; the longest idle go'], 'once, however many go');
     t.run(seconds(200));
     assert.equal(t.gateway.filter.conntrack.size, 0);
     assert.equal(t.gateway.filter.nat.size, 0, 'the mapping goes with its last flow');

@@ -7,9 +7,12 @@ import { Protocol } from '../../wire/protocol.js';
 import type { Context } from '../context.js';
 import { TimerKind } from '../timer-kind.js';
 import { Connection, Idle, TrackState } from './connection.js';
+import { FlowTable } from './flows.js';
 import { type TcpTracker, trackWindows } from './track-tcp.js';
 import { Kind, Quoted, readQuoted, readTuple, Tuple } from './tuple.js';
 
+/** A full table is told of at most this often. */
+const FULL_INTERVAL = seconds(60);
 /** How often idle connections are looked for. */
 const SWEEP = seconds(1);
 
@@ -30,14 +33,18 @@ export class Conntrack {
   private readonly words = new Int32Array(10);
   readonly quoted = new Quoted();
   size = 0;
+  private fullAt: Micros = Number.NEGATIVE_INFINITY;
+  /** Directions whose packets need not come here. */
+  readonly flows: FlowTable;
   /** Told of a connection's end: NAT frees its mapping. */
   ended: ((connection: Connection) => void) | null = null;
 
-  private readonly tcp: TcpTracker;
+  readonly tcp: TcpTracker;
 
   constructor(ctx: Context, tcp: TcpTracker = trackWindows) {
     this.ctx = ctx;
     this.tcp = tcp;
+    this.flows = new FlowTable(ctx, this);
     this.timer = new Timer(TimerKind.Tracking, this);
   }
 
@@ -74,7 +81,7 @@ export class Conntrack {
   private open(packet: Packet): number {
     const v = this.ctx.sysctl.v;
     if (packet.protocol === Protocol.Tcp && !this.tcp.opens(packet, v['net.netfilter.nf_conntrack_tcp_loose'] !== 0)) return this.invalid(packet);
-    if (this.size >= v['net.netfilter.nf_conntrack_max'] && !this.evict()) return Drop.TrackFull;
+    if (this.size >= v['net.netfilter.nf_conntrack_max'] && !this.makeRoom()) return Drop.TrackFull;
     const connection = new Connection();
     connection.original.copy(this.key);
     connection.reply.invert(this.key);
@@ -135,7 +142,9 @@ export class Conntrack {
     return null;
   }
 
+  /** Of all connections, the longest idle first within their class. */
   *entries(): Generator<Connection> {
+    this.flows.refreshAll();
     for (const list of this.lists) for (let c = list.first; c !== null; c = c.newer) yield c;
   }
 
@@ -156,7 +165,12 @@ export class Conntrack {
     for (let i = 0; i < this.lists.length; i++) {
       const list = this.lists[i] as IdleList;
       const span = this.span(i);
-      while (list.first !== null && list.first.usedAt + span <= now) this.end(list.first);
+      while (list.first !== null && list.first.usedAt + span <= now) {
+        const { first } = list;
+        this.flows.refresh(first);
+        if (first.usedAt + span > now) this.used(first);
+        else this.end(first);
+      }
     }
     if (this.size > 0) this.ctx.wheel.arm(this.timer, now + SWEEP);
   }
@@ -185,6 +199,11 @@ export class Conntrack {
     connection.packets[i]++;
     connection.octets[i] += packet.length;
     connection.usedAt = this.ctx.now;
+    this.used(connection);
+  }
+
+  /** Puts it behind all others of its class. */
+  used(connection: Connection): void {
     const list = this.lists[connection.idle] as IdleList; // TCP's state may just have changed it
     if (list.last === connection || !connection.confirmed) return;
     this.unlist(connection);
@@ -217,6 +236,7 @@ export class Conntrack {
   }
 
   private end(connection: Connection): void {
+    this.flows.forget(connection);
     this.unlist(connection);
     this.unlink(connection.original);
     this.unlink(connection.reply);
@@ -225,7 +245,20 @@ export class Conntrack {
     this.ended?.(connection);
   }
 
-  /** Room for one more: the longest idle of the first class that has any; established connections are never displaced by new ones. */
+  private makeRoom(): boolean {
+    const made = this.evict();
+    const { ctx } = this;
+    if (ctx.now - this.fullAt >= FULL_INTERVAL) {
+      this.fullAt = ctx.now;
+      ctx.hyper.log(
+        'warn',
+        `tracking: ${this.size + (made ? 1 : 0)} connections, as many as may be; ${made ? 'the longest idle go' : 'new ones are refused'}`,
+      );
+    }
+    return made;
+  }
+
+  /** Room for one more: the longest idle (to a second: see FlowTable) of the first class that has any; established connections are never displaced by new ones. */
   private evict(): boolean {
     for (let i = 0; i < Idle.TcpEstablished; i++) {
       const { first } = this.lists[i] as IdleList;
