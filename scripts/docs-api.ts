@@ -1,5 +1,5 @@
 /** What the entry points export, and what stands in front of it: read from the sources, as comments stand there. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { cell } from './docs-schema.js';
 
@@ -26,6 +26,19 @@ export function apiSections(): string[] {
   const text = readFileSync('src/anystack.ts', 'utf8');
   const members = membersOf(text.slice(text.indexOf('export class AnyStack')));
   return [...index, '', '## The stack', '', 'What `createStack` answers.', '', ...table(members)];
+}
+
+/** Declarations with their whole comments, a page for each entry point: too much to keep in the repository, made where it is wanted. */
+export function writeApi(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  for (const [name, file] of Object.entries(entries)) {
+    const behind = [...readFileSync(file, 'utf8').matchAll(/export [^;]*? from '([^']+)'/g)].map(([, from]) => resolve(file, from as string));
+    const parts = [...new Set([file, ...behind])].map((source) => {
+      const declared = readFileSync(source.replace(/^src/, 'dist').replace(/\.ts$/, '.d.ts'), 'utf8');
+      return `## ${source}\n\n\`\`\`ts\n${declared.replace(/^(import .*|\/\/# .*)\n/gm, '').trim()}\n\`\`\`\n`;
+    });
+    writeFileSync(join(folder, `${name.replaceAll('/', '-')}.md`), `# ${name}\n\n${parts.join('\n')}`);
+  }
 }
 
 const table = (all: readonly Exported[]): string[] => [

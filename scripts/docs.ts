@@ -8,7 +8,7 @@ import type { Schema } from '#src/config/schema.js';
 import { profiles } from '#src/net/profiles.js';
 import { type SysctlName, sysctls } from '#src/net/sysctl.js';
 import type { SysctlEntry, SysctlValue } from '#src/net/sysctl-entry.js';
-import { apiSections } from './docs-api.js';
+import { apiSections, writeApi } from './docs-api.js';
 import { cliSections } from './docs-cli.js';
 import { cell, keyTable, kindOf } from './docs-schema.js';
 
@@ -173,7 +173,7 @@ function apiText(): string {
     '',
     made('the doc comments of what package.json exports'),
     '',
-    'All names with the first sentence of their doc comment; an editor shows the rest, and the types. Node-shaped parts (`stack.net`, `stack.dgram`, `stack.dns`, `stack.http`, …)',
+    'All names with the first sentence of their doc comment; an editor shows the rest and the types, and `npm run docs` writes them to build/api. Node-shaped parts (`stack.net`, `stack.dgram`, `stack.dns`, `stack.http`, …)',
     'are documented by Node, and what they have beyond it in their types. How to use them: [embedding.md](embedding.md).',
     apiSections(),
   );
@@ -192,4 +192,5 @@ export const documents: Readonly<Record<string, () => string>> = {
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   mkdirSync('docs', { recursive: true });
   for (const [path, text] of Object.entries(documents)) writeFileSync(path, text());
+  writeApi(join('build', 'api'));
 }

@@ -1,4 +1,5 @@
 import { createServer, type Socket } from 'node:net';
+import { hostListen } from '../api/host.js';
 import { interfaceNamed } from '../api/link.js';
 import { Ready } from '../net/socket/socket.js';
 import type { TcpSocket } from '../net/socket/tcp-socket.js';
@@ -76,7 +77,7 @@ export class Fpm implements Running {
       });
     });
     server.on('error', (error) => this.core.hyper.log('error', `fpm: ${error.message}`));
-    server.listen(port, address);
+    hostListen.call(server, { port, host: address });
     return {
       close: () => {
         server.close();

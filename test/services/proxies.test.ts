@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import http from 'node:http';
 import { connect, type Server, type Socket } from 'node:net';
+import { Prng } from '#src/base/prng.js';
 import type { AnyStack, Config } from '#src/index.js';
 import { all, freePort, some } from '../support/host-sockets.js';
 import { pair } from '../support/pair.js';
@@ -103,6 +104,25 @@ describe('proxies', () => {
       await all(half);
       assert.equal(drops()['SocksTruncated'], 1);
       assert.equal(one.forward.show()[0]?.connections, 0);
+    });
+
+    it('random octets, in pieces, end a connection and nothing else', async () => {
+      await begin((listen) => ({ proxy: { socks5: listen } }));
+      const prng = new Prng(1_929);
+      const noise = (n: number): Buffer => Buffer.from(Array.from({ length: n }, () => prng.below(256)));
+      await Promise.all(
+        Array.from({ length: 60 }, async (_, i) => {
+          const client = dial();
+          client.on('error', () => {});
+          if (i % 3 > 0) client.write(hex('050100'));
+          if (i % 3 > 1) client.write(hex('0501'));
+          client.write(noise(1 + prng.below(300)));
+          client.end(noise(prng.below(20)));
+          await all(client);
+        }),
+      );
+      await until(() => one.forward.show()[0]?.connections === 0, 'all gone');
+      assert.ok((drops()['SocksMalformed'] ?? 0) > 20);
     });
 
     it('ForwardFull: past max there is a reply that says no', async () => {

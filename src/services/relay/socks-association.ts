@@ -1,10 +1,13 @@
 import type { Socket as Datagrams, RemoteInfo } from 'node:dgram';
-import { isIPv6, type Socket } from 'node:net';
+import { isIP, isIPv6, type Socket } from 'node:net';
 import { parseAddress } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import type { Stack } from '../../net/stack.js';
 import { datagramHeader, putDatagramHeader, where } from '../../wire/socks.js';
 import type { Side } from './sides.js';
+
+/** Names one client may have looked up at a time; what it sends to further ones is lost. */
+const NAMES_MAX = 16;
 
 /** UDP through a SOCKS server (RFC 1928 §7): datagrams of one client with a destination in front, and those that come back. */
 export class SocksAssociation {
@@ -16,6 +19,7 @@ export class SocksAssociation {
   private clientPort: number;
   /** For destinations of IPv4 and of IPv6, opened with the first. */
   private readonly outside: [Datagrams | null, Datagrams | null] = [null, null];
+  private asking = 0;
   private closed = false;
 
   /** `port`: where the client says it will send from; 0 when it does not know. */
@@ -62,8 +66,16 @@ export class SocksAssociation {
     this.clientPort = sender.port;
     const { host, port } = where(datagram);
     if (port === 0) return;
+    const data = datagram.subarray(at);
+    if (isIP(host) !== 0) {
+      this.towards(isIPv6(host)).send(data, port, host, lost);
+      return;
+    }
+    if (this.asking >= NAMES_MAX) return;
+    this.asking++;
     this.far.lookup(host, {}, (error, address) => {
-      if (error === null && !this.closed) this.towards(isIPv6(address as string)).send(datagram.subarray(at), port, address as string, lost);
+      this.asking--;
+      if (error === null && !this.closed) this.towards(isIPv6(address as string)).send(data, port, address as string, lost);
     });
   }
 
