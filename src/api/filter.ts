@@ -1,6 +1,8 @@
-import { idleNames } from '../net/filter/connection.js';
+import { type Connection, idleNames } from '../net/filter/connection.js';
 import { tcpTrackNames } from '../net/filter/track-tcp.js';
 import type { Tuple } from '../net/filter/tuple.js';
+import { Nat64Device } from '../net/nat64/nat64.js';
+import { tcp64Names } from '../net/nat64/tcp-state.js';
 import type { Stack } from '../net/stack.js';
 import { protocolName } from '../wire/protocol.js';
 
@@ -43,18 +45,18 @@ export class FilterApi {
     }));
   }
 
-  /** Tracked flows, the longest idle of each kind first; at most `max`. */
+  /** Tracked flows and sessions of NAT64, the longest idle of each kind first; at most `max`. */
   connections(max = 10_000): ConnectionInfo[] {
     const all: ConnectionInfo[] = [];
     const now = this.core.hyper.monotonic();
-    for (const c of this.core.filter.conntrack.entries()) {
+    for (const [c, states] of this.flows()) {
       if (all.length >= max) break;
       const nat: ('source' | 'destination')[] = [];
       if (c.sourceNat) nat.push('source');
       if (c.destinationNat) nat.push('destination');
       all.push({
         protocol: protocolName(c.original.protocol),
-        state: c.tcp === 0 ? (idleNames[c.idle] as string) : (tcpTrackNames[c.tcp] as string),
+        state: c.tcp === 0 ? (idleNames[c.idle] as string) : (states[c.tcp] as string),
         idle: Math.max(0, (now - c.usedAt) / 1e6),
         original: tuple(c.original),
         reply: tuple(c.reply),
@@ -66,9 +68,19 @@ export class FilterApi {
     return all;
   }
 
-  /** Forgets all tracked flows; says how many there were. */
+  private *flows(): Generator<[Connection, readonly string[]]> {
+    for (const c of this.core.filter.conntrack.entries()) yield [c, tcpTrackNames];
+    for (const translator of this.translators()) for (const c of translator.sessions.entries()) yield [c, tcp64Names];
+  }
+
+  private translators(): Nat64Device[] {
+    return [...this.core.interfaces].map(({ device }) => device).filter((device) => device instanceof Nat64Device);
+  }
+
+  /** Forgets all of them; says how many there were. */
   flush(): number {
-    return this.core.filter.conntrack.flush();
+    const sessions = this.translators().reduce((n, translator) => n + translator.sessions.flush(), 0);
+    return sessions + this.core.filter.conntrack.flush();
   }
 }
 

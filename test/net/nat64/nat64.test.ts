@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { FilterApi } from '#src/api/filter.js';
 import { seconds } from '#src/base/time.js';
 import { type Nat64Config, openNat64 } from '#src/config/nat64.js';
 import type { Nat64Device } from '#src/net/nat64/nat64.js';
@@ -10,6 +11,7 @@ import { icmp6, ipv6, octets6, sum6, udp6 } from '../../support/wire6.js';
 const HOST = '2001:db8:1::2';
 const PREFIX = '64:ff9b::';
 const SERVER = '203.0.113.9';
+const SERVER6NAME = '64:ff9b::cb00:7109';
 const SERVER6 = `${PREFIX}${SERVER}`;
 const POOL = '192.0.2.64';
 
@@ -109,6 +111,8 @@ describe('NAT64 (RFC 6146, RFC 7915)', () => {
     const [at, n] = [text4(syn, 12), port(syn, 20)];
     t.put('b', ipv4({ src: SERVER, dst: at, protocol: 6, payload: tcp4(80, n, 0x12, SERVER, at) }));
     const answer = t.one('a');
+    const [session] = new FilterApi(t.stack).connections();
+    assert.equal(`${session?.state} ${session?.original} ${session?.nat}`, `ESTABLISHED ${HOST}:4000 > ${SERVER6NAME}:80 source,destination`);
     assert.equal(sum6(SERVER6, HOST, 6, answer.subarray(40)), 0);
     t.run(seconds(7_000));
     assert.equal(device.sessions.size, 1, 'RFC 5382 REQ-5: 2 h 4 min');
