@@ -158,3 +158,85 @@ protocol bgp b6 { local 2001:db8:62::2 as 65002; neighbor 2001:db8:62::1 as 6500
     await becomes('all gone', 30, () => learned() === 0 && learned(6) === 0);
   });
 });
+
+/** FRRouting beside the stack and FRRouting on the other end of the cable: what BIRD has not, and what goes without addresses. */
+describe('routing by FRRouting: IS-IS, BGP without addresses, BFD', function () {
+  this.timeout(120_000);
+  let far: Netns;
+  let home: Netns;
+  let engine: Netns;
+  let gateway: AnyStack;
+  const frrs: Frr[] = [];
+
+  const via = (address: string): string | null => {
+    try {
+      return gateway.route.get(address).via;
+    } catch {
+      return null;
+    }
+  };
+
+  before(async function () {
+    needs(this, 'tap', 'netns', 'tools:ping', 'tools:vtysh', 'tools:nft');
+    far = makeNetns('far');
+    home = makeNetns('home');
+    engine = makeNetns('engine');
+    for (const ns of [far, engine]) ns.run('sysctl', '-q', 'net.ipv6.conf.default.accept_ra=0');
+    gateway = createStack({
+      name: 'gateway',
+      interfaces: {
+        wan: { device: { type: 'tap', name: 'wan', netns: far.path, hostAddress: '10.63.2.2/24' }, addresses: ['10.63.2.1/24'] },
+        lan: { device: { type: 'tap', name: 'lan', netns: home.path, hostAddress: '10.63.3.2/24' }, addresses: ['10.63.3.1/24'] },
+        'frr-wan': { device: { type: 'tap', name: 'wan', netns: engine.path }, mirrors: 'wan' },
+        fpm0: { device: { type: 'tap', name: 'fpm0', netns: engine.path, hostAddress: '169.254.63.2/30' }, addresses: ['169.254.63.1/30'] },
+      },
+      sysctl: { 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.all.forwarding': 1, 'net.ipv6.conf.all.dad_transmits': 0 },
+      services: { fpm: { on: 'stack', interfaces: ['fpm0'] } },
+    });
+    await gateway.ready;
+    home.run('ip', 'route', 'add', 'default', 'via', '10.63.3.1');
+    for (const n of [1, 2]) far.run('ip', 'address', 'add', `203.0.113.${n}/32`, 'dev', 'lo');
+    far.run('ip', 'route', 'add', '10.63.3.0/24', 'via', '10.63.2.1');
+    for (const [i, ns] of [engine, far].entries()) {
+      const frr = new Frr(ns);
+      frrs.push(frr);
+      const flags = i === 0 ? ['-M', 'dplane_fpm_nl'] : [];
+      frr.start('zebra', i === 0 ? 'fpm address 169.254.63.1 port 2620\n' : '', ...flags);
+      await becomes('zebra', 20, async () => (await frr.ask('show interface wan')).includes(`10.63.2.${i + 1}/24`));
+      const circuit = 'interface wan\n ip router isis x\n isis network point-to-point\n isis hello-interval 1\n';
+      const area = `router isis x\n net 49.0001.0000.0000.000${i + 1}.00\n is-type level-2-only\n lsp-gen-interval 1\n spf-interval 1\n`;
+      frr.start('isisd', `${circuit}${i === 0 ? '' : 'interface lo\n ip router isis x\n isis passive\n'}${area}`);
+      frr.start('bfdd', '');
+      const unnumbered = ' neighbor wan interface remote-as external\n neighbor wan bfd\n neighbor wan timers connect 1\n';
+      frr.start(
+        'bgpd',
+        `router bgp ${65_001 + i}\n bgp router-id 10.255.0.${i + 1}\n no bgp ebgp-requires-policy\n${unnumbered}` +
+          ` address-family ipv4 unicast\n network 203.0.113.2/32\n exit-address-family\n`,
+      );
+    }
+  });
+
+  after(async () => {
+    for (const frr of frrs) frr.close();
+    await gateway?.close();
+    for (const ns of [far, home, engine]) ns?.remove();
+  });
+
+  it('each brings its route, BGP’s by an IPv6 next hop, and packets go by them', async () => {
+    await becomes('IS-IS', 60, () => via('203.0.113.1') === '10.63.2.2');
+    await becomes('BGP', 60, () => via('203.0.113.2')?.startsWith('fe80::') ?? false);
+    for (const n of [1, 2]) assert.match(await home.exec('ping', '-c', '2', '-i', '0.1', '-W', '2', `203.0.113.${n}`), / 2 received/);
+  });
+
+  it('BFD: a neighbour that falls silent is gone long before its hold time of 180 s, and its routes with it', async () => {
+    await becomes('BFD', 30, async () => /\bup\b/.test((await frrs[0]?.ask('show bfd peers brief')) ?? ''));
+    far.run('nft', 'table inet silence { chain out { type filter hook output priority 0; policy drop; }; }');
+    await becomes('its route gone, and that of IS-IS in its place', 30, () => via('203.0.113.2') === '10.63.2.2');
+  });
+
+  it('the cable: without carrier at the port the engine’s interface has none, and all routes go', async () => {
+    far.run('ip', 'link', 'set', 'wan', 'down');
+    await becomes('all gone', 30, () => [1, 2].every((n) => via(`203.0.113.${n}`) === null));
+    assert.match(engine.run('ip', 'link', 'show', 'wan'), /NO-CARRIER/);
+  });
+});
