@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { Prng } from '#src/base/prng.js';
+import type { TcpSocket } from '#src/net/socket/tcp-socket.js';
+import { Simulation } from '#src/sim/index.js';
 import { pattern, TcpBench } from '../../support/tcp-bench.js';
 import { both, established, ms } from '../../support/tcp-states.js';
 
@@ -116,6 +118,116 @@ describe('TCP: hostile peers', () => {
     t.end();
   });
 
+  both('SACK reneging: what was reported and then thrown away is sent again (RFC 2018 §8)', (family) => {
+    const t = established({ family, rtt: ms(50) });
+    t.write(5_000);
+    t.sent.length = 0;
+    t.rx({ ack: 1, sack: [[1_001, 5_001]] });
+    t.sent.length = 0;
+    t.after(ms(3_000));
+    // The peer has nothing but the first segment now.
+    t.rx({ ack: 1_001 });
+    for (let acked = 1_001, i = 0; acked < 5_001 && i < 100; i++) {
+      for (const s of t.sent.splice(0)) if (s.seq <= acked) acked = Math.max(acked, s.seq + s.data.length);
+      t.rx({ ack: acked });
+      t.after(ms(200));
+    }
+    assert.equal(t.socket.unackedOctets, 0);
+    assert.ok(t.ctx.counters.get('TcpExtTCPSACKReneging') > 0);
+    t.end();
+  });
+
+  both('a window shut for ever: MUST-37 keeps the connection while the peer answers, and nothing when its program has gone', (family) => {
+    const t = established({ family, snd: { wnd: 1_000 } });
+    t.write(20_000);
+    t.rx({ ack: 1_001, wnd: 0 });
+    const day = 24 * 3_600;
+    const { held } = t.ctx.chunks;
+    for (let s = 0; s < day; s += 60) {
+      t.after(ms(60_000));
+      for (let n = t.sent.splice(0).length; n > 0; n--) t.rx({ ack: 1_001, wnd: 0 });
+    }
+    assert.equal(t.state, 'ESTABLISHED');
+    assert.equal(t.ctx.chunks.held, held);
+    t.app(() => t.socket.close());
+    for (let s = 0; s < 1_200 && t.tcp.flows.count > 0; s += 10) {
+      t.after(ms(10_000));
+      for (let n = t.sent.splice(0).length; n > 0; n--) t.rx({ ack: 1_001, wnd: 0 });
+    }
+    assert.equal(t.tcp.flows.count, 0, 'an orphan is given up');
+    t.sent.length = 0;
+    t.end();
+  });
+
+  both('blind injection (RFC 5961 §5): text with an ACK outside of what was sent changes nothing', (family) => {
+    const t = established({ family, snd: { wnd: 20_000 } });
+    const prng = new Prng(3);
+    for (let i = 0; i < 1_000; i++) t.rx({ seq: 1, ack: 70_000 + prng.below(2_000_000_000), data: 'evil' });
+    assert.equal(t.tcb.rcv.nxt, (t.irs + 1) | 0);
+    assert.ok(t.sent.length <= 2, 'and is answered no more than every half second');
+    t.sent.length = 0;
+    t.rx({ seq: 1, ack: 1, data: 'good' });
+    assert.equal(Buffer.from(t.read()).toString(), 'good');
+    t.sent.length = 0;
+    t.end();
+  });
+
+  it('the sequence number wraps under load, on a path that loses and reorders: every octet arrives in its place', () => {
+    const sim = new Simulation({ seed: 9 });
+    const [a, b] = [sim.stack('a'), sim.stack('b')];
+    const to = sim.link(a, b, { forward: { delay: ms(5), rate: 50_000_000, loss: 0.005, reorder: 0.01, reorderBy: 2_000 } }).ends[1].v4;
+    assert.ok(to !== null);
+    const open = (): TcpSocket => {
+      const socket = a.core.tcp.openSocket(4);
+      assert.equal(socket.bind(null, 4_000), 0);
+      socket.connect(to, 5_000);
+      return socket;
+    };
+    // ISS of a flow grows by one in 4 µs (RFC 9293 §3.4.1): the connection is made 100,000 octets before it wraps.
+    const first = open();
+    const left = 2 ** 32 - ((first.tcb?.snd.iss ?? 0) >>> 0) - 100_000;
+    first.abort();
+    sim.runSync(4 * (left < 0 ? left + 2 ** 32 : left));
+    const listener = b.core.tcp.openSocket(4);
+    assert.equal(listener.bind(null, 5_000) || listener.listen(1), 0);
+    const into = new Uint8Array(65_536);
+    let got = 0;
+    let wrong = 0;
+    listener.onReady = () => {
+      const socket = listener.accept();
+      if (socket === null) return;
+      socket.onReady = () => {
+        for (let n = socket.read(into); n > 0; n = socket.read(into)) {
+          for (let i = 0; i < n; i++) if (into[i] !== ((got + i) * 7 + ((got + i) >>> 8)) % 256) wrong++;
+          got += n;
+        }
+      };
+    };
+    const socket = open();
+    const iss = (socket.tcb?.snd.iss ?? 0) >>> 0;
+    assert.ok(iss > 2 ** 32 - 110_000, `${iss}`);
+    const data = pattern(0, 500_000);
+    let written = 0;
+    socket.onReady = () => {
+      while (socket.state === 'ESTABLISHED' && written < data.length) {
+        const n = socket.write(data, written, data.length - written);
+        if (n <= 0) return;
+        written += n;
+      }
+    };
+    assert.ok(sim.runUntil(() => got === data.length));
+    assert.equal(wrong, 0);
+    assert.ok((socket.tcb?.snd.nxt ?? -1) >>> 0 < 500_000, 'it has wrapped');
+    sim.close();
+  });
+
+  it('one connection that does its worst leaves another as it was', () => {
+    const alone = worst(false);
+    const beside = worst(true);
+    // In virtual time work costs nothing: what is shared (memory, buffers, challenge ACKs) is what could be taken away.
+    assert.ok(beside <= 1.05 * alone, `${beside} µs instead of ${alone}`);
+  });
+
   both('challenge ACKs of the whole stack are limited (RFC 5961 §7)', (family) => {
     const t = established({ family, sysctl: { 'net.ipv4.tcp_challenge_ack_limit': 5, 'net.ipv4.tcp_invalid_ratelimit': 0 } });
     for (let i = 0; i < 20; i++) t.rx({ seq: 2, flags: 'R' });
@@ -157,3 +269,54 @@ describe('TCP: hostile peers', () => {
     t.end();
   }).timeout(60_000);
 });
+
+/** Time in µs that 300,000 octets take on a lossy path, alone or beside a peer that sends an octet here and there, 20,000 segments in all. */
+function worst(attacked: boolean): number {
+  const sim = new Simulation({ seed: 4 });
+  const [server, good, bad] = [sim.stack('server'), sim.stack('good'), sim.stack('bad')];
+  const at = sim.link(good, server, { forward: { delay: ms(10), rate: 20_000_000, loss: 0.01 } }).ends[1].v4;
+  const back = sim.link(bad, server, {}).ends[1].v4;
+  assert.ok(at !== null && back !== null);
+  const into = new Uint8Array(65_536);
+  let got = 0;
+  const listener = server.core.tcp.openSocket(4);
+  assert.equal(listener.bind(null, 80) || listener.listen(8), 0);
+  listener.onReady = () => {
+    for (let socket = listener.accept(); socket !== null; socket = listener.accept()) {
+      const one = socket;
+      // The bad one's octets are never read.
+      if (one.localAddress.equals(back)) continue;
+      one.onReady = () => {
+        for (let n = one.read(into); n > 0; n = one.read(into)) got += n;
+      };
+    }
+  };
+  if (attacked) {
+    const socket = bad.core.tcp.openSocket(4);
+    socket.setOption('TCP_NODELAY', 1);
+    socket.connect(back, 80);
+    sim.runSync(ms(10));
+    const octet = new Uint8Array(1);
+    const drip = (left: number): void => {
+      for (let i = 0; i < 20; i++) socket.write(octet, 0, 1);
+      if (left > 0) sim.clock.setTimeout(() => drip(left - 1), 0.05);
+    };
+    drip(1_000);
+  }
+  const began = sim.now;
+  const socket = good.core.tcp.openSocket(4);
+  const data = new Uint8Array(300_000);
+  let written = 0;
+  socket.onReady = () => {
+    while (socket.state === 'ESTABLISHED' && written < data.length) {
+      const n = socket.write(data, written, data.length - written);
+      if (n <= 0) return;
+      written += n;
+    }
+  };
+  socket.connect(at, 80);
+  assert.ok(sim.runUntil(() => got === data.length));
+  const took = sim.now - began;
+  sim.close();
+  return took;
+}
