@@ -31,6 +31,7 @@ export const entryPoints: readonly string[] = [
   'bench/packet/forward.ts',
   'bench/packet/memory.ts',
   'bench/packet/esp.ts',
+  'bench/packet/ike.ts',
   'bench/packet/synflood.ts',
   'bench/micro/ipsec.ts',
   'bench/wire/device.ts',

@@ -14,9 +14,11 @@ import { nextField6, openAh } from './ah.js';
 import { Batch } from './batch.js';
 import { innerClass, setClass } from './ecn.js';
 import { openEsp } from './esp.js';
+import { Merge } from './merge.js';
 import type { Ended } from './outbound.js';
 import type { Sa } from './sa.js';
 import type { Sad } from './sad.js';
+import { TunnelDevice } from './tunnel-device.js';
 
 const TWO32 = 0x1_0000_0000;
 
@@ -34,6 +36,7 @@ export class Inbound {
   private batch = new Batch();
   private spare = new Batch();
   private running = false;
+  private readonly merge: Merge;
 
   constructor(ctx: Context, ip: IpLayer, sad: Sad, demux: Demux, owner: Ended & { moved(sa: Sa, packet: Packet): void }) {
     this.ctx = ctx;
@@ -41,6 +44,7 @@ export class Inbound {
     this.sad = sad;
     this.demux = demux;
     this.owner = owner;
+    this.merge = new Merge(ctx, (packet, iface) => this.deliver(packet, iface));
   }
 
   /** ESP or AH at head. `port`: the peer's UDP port it came from, 0 for none. Owns the packet. */
@@ -120,6 +124,7 @@ export class Inbound {
       this.ctx.hyper.crypto.open(batch);
       for (let i = 0; i < batch.count; i++) this.opened(batch, i);
       batch.count = 0;
+      this.merge.flush();
     }
     this.running = false;
   }
@@ -258,14 +263,14 @@ export class Inbound {
     packet.sourcePort = 0;
     packet.gsoType = Gso.None;
     packet.inIndex = iface.index;
-    if (sa.iface !== null) {
+    this.merge.add(packet, iface);
+  }
+
+  private deliver(packet: Packet, iface: Interface): void {
+    if (iface.device instanceof TunnelDevice) {
       iface.input(packet);
       return;
     }
-    this.reenter(iface, packet);
-  }
-
-  private reenter(iface: Interface, packet: Packet): void {
     const family = packet.view.getUint8(packet.head) >>> 4 === 6 ? this.demux.ipv6 : this.demux.ipv4;
     if (family === null) this.ctx.drop(packet, Drop.IpBadVersion);
     else family.input(iface, packet);
@@ -275,6 +280,7 @@ export class Inbound {
   purge(): void {
     for (let i = 0; i < this.batch.count; i++) (this.batch.packets[i] as Packet).release();
     this.batch.count = 0;
+    this.merge.purge();
   }
 }
 

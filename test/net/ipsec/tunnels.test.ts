@@ -230,7 +230,7 @@ describe('traffic through IPsec', () => {
     });
     const [a, b] = ends as [(typeof ends)[0], (typeof ends)[0]];
     assert.equal(stream({ run: (span) => net.run(span), a, b }, '10.2.0.1', 300_000), 300_000, JSON.stringify([dropsOf(a.stack), dropsOf(b.stack)]));
-    assert.ok(a.ipsec0.txPackets > 0 && b.ipsec0.rxPackets > 200);
+    assert.ok(a.ipsec0.txPackets > 0 && b.ipsec0.rxPackets > 5);
     net.end();
   });
 
