@@ -35,7 +35,7 @@ export class Context {
   readonly slab: Slab;
   /** Slots for datagrams longer than a frame: reassembled, looped back, or to be fragmented. */
   readonly big: Slab;
-  /** Chunks of 64 KB of socket buffers, and their small first ones in `slab`. */
+  /** Chunks of socket buffers, 64 KB each unless there is little memory; their small first ones are in `slab`. */
   readonly chunks: Slab;
   readonly counters = new Counters();
   readonly observer = new Observer();
@@ -63,7 +63,7 @@ export class Context {
     this.pool = new PacketPool(sysctl.v['anystack.packets_max']);
     this.slab = new Slab(SMALL_SLOT, 8, sysctl.v['anystack.slots_max']);
     this.big = new Slab(BIG_SLOT, 1, sysctl.v['anystack.big_slots_max']);
-    this.chunks = new Slab(CHUNK, 1, Math.ceil(sysctl.v['anystack.socket_memory'] / CHUNK));
+    this.chunks = chunkSlab(sysctl.v['anystack.socket_memory']);
     const seed = new Uint8Array(20);
     hyper.random(seed);
     const words = new DataView(seed.buffer);
@@ -211,4 +211,15 @@ function moveTo(copy: Packet, packet: Packet, shift: number, start: number, leng
   copy.csumStart += shift;
   for (let i = 0; i < packet.pieces; i++) copy.gather(packet.pieceSlot[i] as Slot, packet.pieceStart[i] as number, packet.pieceLength[i] as number);
   packet.release();
+}
+
+/** At least this many chunks: a connection with data takes one or two in each direction. */
+const CHUNKS_MIN = 512;
+const CHUNK_MIN = 8_192;
+
+/** Chunks of 64 KB, or smaller ones where few would fit: a hundred connections with a little data each should not want for memory. */
+function chunkSlab(octets: number): Slab {
+  let size = CHUNK;
+  while (size > CHUNK_MIN && octets / size < CHUNKS_MIN) size >>= 1;
+  return new Slab(size, 1, Math.ceil(octets / size));
 }

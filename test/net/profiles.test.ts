@@ -17,7 +17,8 @@ describe('profiles', () => {
     });
   }
 
-  it('small: with 24 connections that nobody reads, slabs and buffers stay below 8 MB', () => {
+  /** A stack of profile small with a listener on port 9, and a peer. */
+  function smallAndPeer(): { clock: VirtualClock; small: Stack; peer: Stack; listener: TcpSocket } {
     const clock = new VirtualClock();
     const stacks = memoryLink().map((device, n) => {
       const sysctl = new Sysctl(n === 0 ? 'small' : 'linux', { 'net.ipv6.conf.all.disable_ipv6': 1 });
@@ -33,6 +34,14 @@ describe('profiles', () => {
     const listener = small.tcp.openSocket(4);
     listener.bind(null, 9);
     listener.listen(64);
+    return { clock, small, peer, listener };
+  }
+
+  /** Octets of slabs and socket buffers made so far. */
+  const memory = ({ ctx: { slab, big, chunks } }: Stack): number => [slab, big, chunks].reduce((sum, s) => sum + s.slots * s.slotSize, 0);
+
+  it('small: with 24 connections that nobody reads, slabs and buffers stay below 8 MB', () => {
+    const { clock, small, peer, listener } = smallAndPeer();
     const data = new Uint8Array(1 << 20);
     const accepted: TcpSocket[] = [];
     for (let i = 0; i < 24; i++) {
@@ -47,14 +56,45 @@ describe('profiles', () => {
     }
     clock.advance(seconds(30));
     assert.equal(accepted.length, 24);
-    const { slab, big, chunks } = small.ctx;
-    const octets = [slab, big, chunks].reduce((sum, s) => sum + s.slots * s.slotSize, 0);
-    assert(octets < 8 << 20, `${octets} octets`);
+    assert(memory(small) < 8 << 20, `${memory(small)} octets`);
     const into = new Uint8Array(1 << 20);
     assert(
       accepted.every((one) => one.read(into, 0, into.length) > 0),
       'none starves',
     );
-    for (const stack of stacks) stack.close();
+    for (const stack of [small, peer]) stack.close();
+  });
+
+  it('small: 120 connections with 10,000 octets unread and as many unsent each, and all of it arrives', () => {
+    const { clock, small, peer, listener } = smallAndPeer();
+    const data = Uint8Array.from({ length: 10_000 }, (_, i) => i * 7);
+    const pairs: [TcpSocket, TcpSocket][] = [];
+    for (let i = 0; i < 120; i++) {
+      const client = peer.tcp.openSocket(4);
+      // The client's window: what the small end writes stays in its buffer.
+      client.setOption('SO_RCVBUF', 4_096);
+      client.connect(address('10.0.0.1'), 9);
+      clock.advance(seconds(0.1));
+      const server = listener.accept() as TcpSocket;
+      assert.equal(client.write(data), data.length);
+      assert.equal(server.write(data), data.length);
+      pairs.push([client, server]);
+    }
+    clock.advance(seconds(5));
+    assert(memory(small) < 8 << 20, `${memory(small)} octets`);
+    const into = new Uint8Array(20_000);
+    for (const [client, server] of pairs) {
+      assert.equal(server.read(into, 0, into.length), data.length);
+      assert.deepEqual(into.subarray(0, data.length), data);
+      let got = 0;
+      for (let turns = 0; got < data.length && turns < 100; turns++) {
+        const n = client.read(into, got, into.length - got);
+        if (n > 0) got += n;
+        clock.advance(seconds(1));
+      }
+      assert.deepEqual(into.subarray(0, got), data);
+    }
+    assert.equal(small.ctx.chunks.held, 0);
+    for (const stack of [small, peer]) stack.close();
   });
 });

@@ -1,6 +1,6 @@
 // hot: bench/packet
 import { assert } from '../../base/assert.js';
-import { CHUNK, type Packet, SMALL_SLOT } from '../../base/packet.js';
+import { type Packet, SMALL_SLOT } from '../../base/packet.js';
 import { copyOctets, type Page } from '../../base/page.js';
 import { type Seq, seqGte, seqLt } from '../../base/sequence.js';
 import type { Slot } from '../../base/slab.js';
@@ -115,9 +115,10 @@ export class ReceiveBuffer {
 
   private put(ctx: Context, seq: Seq, packet: Packet, skip: number, length: number): boolean {
     let done = 0;
-    let i = this.find(seq, length);
+    const size = ctx.chunks.slotSize;
+    let i = this.find(seq, length, size);
     while (done < length) {
-      const chunk = this.chunks[i] ?? this.append(length - done);
+      const chunk = this.chunks[i] ?? this.append(length - done, size);
       const at = (seq + done - chunk.from) | 0;
       if (at >= chunk.size) {
         i++;
@@ -134,20 +135,20 @@ export class ReceiveBuffer {
   }
 
   /** Index of the chunk that `seq` lies in, or of the one to be appended. Most octets are for the last one. */
-  private find(seq: Seq, length: number): number {
-    if (this.chunks.length === 0) this.append(length);
+  private find(seq: Seq, length: number, size: number): number {
+    if (this.chunks.length === 0) this.append(length, size);
     let i = this.chunks.length - 1;
     while (i > 0 && seqLt(seq, (this.chunks[i] as ReceiveChunk).from)) i--;
     return i;
   }
 
   /** The stretch behind the last: a small one when the buffer is empty and what comes fits. */
-  private append(length: number): ReceiveChunk {
+  private append(length: number, size: number): ReceiveChunk {
     const chunk = this.spare ?? new ReceiveChunk();
     this.spare = null;
     const last = this.chunks[this.chunks.length - 1];
     chunk.from = last === undefined ? this.nxt : (last.from + last.size) | 0;
-    chunk.size = last === undefined && length <= SMALL_SLOT ? SMALL_SLOT : CHUNK;
+    chunk.size = last === undefined && length <= SMALL_SLOT ? SMALL_SLOT : size;
     this.chunks.push(chunk);
     return chunk;
   }

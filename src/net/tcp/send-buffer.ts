@@ -1,12 +1,19 @@
 // hot: bench/packet
 import { assert } from '../../base/assert.js';
-import { type Packet, SMALL_SLOT } from '../../base/packet.js';
+import { CHUNK, type Packet, SMALL_SLOT } from '../../base/packet.js';
 import { type Seq, seqLt } from '../../base/sequence.js';
 import type { Slot } from '../../base/slab.js';
 import type { Context } from '../context.js';
+import { SEGMENT_MAX } from './constants.js';
 
 /** Small slots a buffer begins with before it takes chunks: an idle or chatty connection costs 2 KB, not 64. */
 const SMALL_CHUNKS = 2;
+
+/**
+ * Octets that the ranges of one packet hold wherever in the chain they begin: chunks of 64 KB carry the longest segment there is, of smaller
+ * ones two besides what stands before and behind.
+ */
+export const gatherMax = (ctx: Context): number => (ctx.chunks.slotSize === CHUNK ? SEGMENT_MAX : 2 * ctx.chunks.slotSize);
 
 /** A slot of the chain: octets of the stream from `from` on lie at `start` in its page. */
 class SendChunk {

@@ -10,7 +10,7 @@ import { type MtuSearch, probeLength, WAIT } from './pmtu.js';
 import { retransmissionSent } from './recovery.js';
 import { Flag } from './segment.js';
 import { payloadMax, sendAck, sendSegment } from './segment-out.js';
-import type { SendBuffer } from './send-buffer.js';
+import { gatherMax, type SendBuffer } from './send-buffer.js';
 import { State } from './states.js';
 import { sendSyn } from './syn.js';
 import { AckDue, countsOf, Pending, type Tcb } from './tcb.js';
@@ -62,7 +62,7 @@ function paced(tcb: Tcb): boolean {
 }
 
 /** A full segment; the loopback's MTU makes a greater one than IP can carry in one go, and a segment never full would wait for ever. */
-const segmentMax = (tcb: Tcb): number => Math.min(payloadMax(tcb), SEGMENT_MAX);
+const segmentMax = (tcb: Tcb): number => Math.min(payloadMax(tcb), gatherMax(tcb.tcp.ctx));
 
 /** Sends again what is lost, first things first, as far as the window of congestion reaches. RFC 6675 §5 step C, RFC 9937. */
 function sendLost(tcb: Tcb, flight: Flight): void {
@@ -162,7 +162,7 @@ function maySend(tcb: Tcb, flight: Flight, waiting: number, mss: number): number
   const fin = snd.fin ? 1 : 0;
   const data = waiting - fin;
   if (data === 0) return usable >= 1 ? 1 : 0;
-  let length = Math.min(data, usable, room, burstMax(tcb, flight, mss));
+  let length = Math.min(data, usable, room, burstMax(tcb, flight, mss), gatherMax(tcb.tcp.ctx));
   // The last, shorter segment of what waits goes alone: it is Nagle's to judge, and cwnd cuts only at whole segments.
   if (length > mss) length -= length % mss;
   if (length < mss) {

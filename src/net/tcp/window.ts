@@ -1,5 +1,4 @@
 // hot: bench/packet
-import { CHUNK } from '../../base/packet.js';
 import { type Seq, seqGt } from '../../base/sequence.js';
 import { AckDue, type Tcb } from './tcb.js';
 
@@ -43,10 +42,11 @@ export function windowOpened(tcb: Tcb): void {
 function bestEdge(tcb: Tcb): Seq {
   const { rcv, receiveBuffer } = tcb;
   let space = rcv.space;
-  const free = tcb.tcp.ctx.chunks.available * CHUNK;
+  const { chunks } = tcb.tcp.ctx;
+  const free = chunks.available * chunks.slotSize;
   if (free < MEMORY_LOW) space = Math.min(space, free >> 4);
   return ((receiveBuffer === null ? rcv.nxt : receiveBuffer.head) + space) | 0;
 }
 
 /** Below this much memory for all sockets windows close: what is promised must be kept. */
-const MEMORY_LOW = 16 * CHUNK;
+const MEMORY_LOW = 1_048_576;
