@@ -70,6 +70,8 @@ const table = {
   'multicast.show': ({ stack }: Call) => stack.multicast.show(),
   'vrrp.show': ({ stack }: Call) => stack.vrrp.show(),
 
+  'mdns.lookup': ({ stack }: Call, name: string) => stack.mdns.lookup(name),
+  'mdns.browse': ({ stack, stream }: Call, type: string) => browse(stack, stream, type),
   'dns.status': ({ stack }: Call) => stack.names.status(),
   'dns.ask': ({ stack }: Call, name: string, type?: string) => stack.names.ask(name, type ?? undefined),
   'dhcp.show': ({ stack }: Call) => stack.dhcp.show(),
@@ -124,6 +126,19 @@ function capture(stack: AnyStack, stream: Stream, options: CaptureOptions): Prom
     stream.onDrain();
   };
   return running.done;
+}
+
+/** Services as they come, until the client has enough. */
+function browse(stack: AnyStack, stream: Stream, type: string): Promise<void> {
+  const browser = stack.mdns.browse(type, (event, service) => {
+    if (event === 'up') stream.event({ ...service });
+  });
+  return new Promise((resolve) => {
+    stream.onCancel = () => {
+      browser.close();
+      resolve();
+    };
+  });
 }
 
 function events(stack: AnyStack, stream: Stream): Promise<void> {
