@@ -81,8 +81,10 @@ export class Arp implements Solicitor {
       return;
     }
     const ours = findV4(iface, targetWord);
-    if (sender !== 0 && sender !== -1) this.learn(iface, sender, high, low, op, ours !== null);
-    if (op === arp.Op.Request && ours !== null && ours.state !== 'tentative' && ours.state !== 'duplicate') {
+    const wanted = (op === arp.Op.Request && ours !== null) || (sender === targetWord && iface.conf4.arp_accept !== 0);
+    if (sender !== 0 && sender !== -1) this.learn(iface, sender, high, low, op, ours !== null, wanted);
+    const known = iface.conf4.arp_ignore < 2 || (ours !== null && (sender === 0 || sameSubnet(ours, sender)));
+    if (op === arp.Op.Request && ours !== null && known && ours.state !== 'tentative' && ours.state !== 'duplicate') {
       this.ctx.counters.count(Counter.ArpInRequests);
       this.reply(iface, packet, high, low, sender, ours);
       return;
@@ -90,12 +92,12 @@ export class Arp implements Solicitor {
     packet.release();
   }
 
-  /** An existing entry is updated; a new one is made only for who asks for us (RFC 826), so that chatter fills no table. */
-  private learn(iface: Interface, sender: number, high: number, low: number, op: number, forUs: boolean): void {
+  /** An existing entry is updated; a new one is made only where it is wanted: for who asks for us (RFC 826), so that chatter fills no table. */
+  private learn(iface: Interface, sender: number, high: number, low: number, op: number, forUs: boolean, wanted: boolean): void {
     const table = iface.neighbors;
     if (table === null || !onLink(iface, sender)) return;
     this.wanted.setV4(sender);
-    const n = forUs && op === arp.Op.Request ? table.obtain(this.wanted) : table.find(this.wanted);
+    const n = wanted ? table.obtain(this.wanted) : table.find(this.wanted);
     if (n === null) return;
     const solicited =
       op === arp.Op.Reply && forUs && (n.state === NeighborState.Incomplete || n.state === NeighborState.Probe || n.state === NeighborState.Delay);
@@ -121,12 +123,13 @@ export class Arp implements Solicitor {
     this.events.unreachable(iface, pending);
   }
 
-  /** The pending packet's source if it is an address of this interface (Linux's arp_announce 0 asks for it), else one of the target's subnet. */
+  /** The pending packet's source if it is an address of this interface and arp_announce lets it, else one of the target's subnet. */
   private sourceFor(iface: Interface, target: number, pending: Packet | null): number {
     let first = 0;
     for (const a of iface.addresses) {
       if (!a.address.isV4 || a.state === 'tentative' || a.state === 'duplicate') continue;
-      if (pending !== null && pending.family === 4 && a.address.w3 === pending.source.w3) return a.address.w3;
+      const fits = iface.conf4.arp_announce === 0 || (iface.conf4.arp_announce === 1 && sameSubnet(a, target));
+      if (fits && pending !== null && pending.family === 4 && a.address.w3 === pending.source.w3) return a.address.w3;
       if (first === 0 || sameSubnet(a, target)) first = a.address.w3;
     }
     return first;

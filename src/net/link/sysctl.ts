@@ -34,6 +34,18 @@ export const linkSysctls = {
     help: 'Neighbours of one interface. At the bound the one longest unused goes; if all are being resolved, the packet (NeighborTableFull).',
     source: "RFC 6583 §6; Linux's gc_thresh3",
   }),
+  'net.ipv4.conf.all.arp_ignore': int(1, 'mode', 1, 2, {
+    help: 'Who is answered: 1 all who ask for an address of the interface, 2 only those of its subnet.',
+    source: 'Linux, which also has 0: for addresses of other interfaces too. RFC 1122 §3.3.4.2 (strong host) speaks against it',
+  }),
+  'net.ipv4.conf.all.arp_announce': int(0, 'mode', 0, 2, {
+    help: "The address a question comes from: 0 that of the packet that waits, 1 that if it is of the target's subnet, 2 one of the target's subnet.",
+    source: 'Linux',
+  }),
+  'net.ipv4.conf.all.arp_accept': flag(0, {
+    help: 'A station that announces its address is remembered though nobody has asked for it.',
+    source: 'RFC 5227 §3; Linux',
+  }),
   'net.ipv4.conf.all.arp_announce_count': int(2, 'announcements', 0, 10, {
     effect: 'start',
     help: 'Gratuitous ARPs for a new address.',

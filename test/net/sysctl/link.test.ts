@@ -85,6 +85,51 @@ describe('tunables of neighbours and links', () => {
     }
   });
 
+  const request = (from: string, target: string): void =>
+    t.ether(0x0806, hex(`0001 0800 06 04 0001 020000000009 ${from} 000000000000 ${target}`), hex('ffffffffffff'));
+
+  it('net.ipv4.conf.all.arp_ignore: 2 answers nobody of another subnet', () => {
+    begin({});
+    request('c0a80009', '0a000001');
+    assert.equal(t.frames().length, 1);
+    t.stack.ctx.sysctl.set('net.ipv4.conf.eth0.arp_ignore', 2);
+    request('c0a80009', '0a000001');
+    assert.equal(t.frames().length, 0);
+    request('0a000009', '0a000001');
+    assert.equal(t.frames().length, 1);
+  });
+
+  it('net.ipv4.conf.all.arp_announce: whose address a question comes from', () => {
+    for (const [mode, from] of [
+      [0, 'c0a80001'],
+      [1, '0a000001'],
+      [2, '0a000001'],
+    ] as const) {
+      begin({ 'net.ipv4.conf.all.arp_announce': mode });
+      t.stack.addAddress(t.eth0, prefix('192.168.0.1/24'));
+      t.frames();
+      socket.bind(address('192.168.0.1'), 0);
+      send();
+      assert.deepEqual(
+        t.frames().map((f) => toHex(f.subarray(28, 32))),
+        [from],
+      );
+      if (mode < 2) {
+        socket.close();
+        t.end();
+      }
+    }
+  });
+
+  it('net.ipv4.conf.all.arp_accept: who announces himself is remembered', () => {
+    begin({});
+    request('0a000009', '0a000009');
+    assert.equal(state(), 'none');
+    t.stack.ctx.sysctl.set('net.ipv4.conf.all.arp_accept', 1);
+    request('0a000009', '0a000009');
+    assert.equal(state(), 'STALE');
+  });
+
   it('net.ipv4.conf.all.arp_probe: an address is asked for before its use', () => {
     begin({ 'net.ipv4.conf.all.arp_probe': 1 });
     assert.equal(t.stack.addAddress(t.eth0, prefix('10.0.0.2/24')).state, 'tentative');
