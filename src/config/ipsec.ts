@@ -225,6 +225,8 @@ function adding(name: string, spec: IkeConnectionSpec, secrets: readonly IkeSecr
   return {
     place: `${placeOf('ipsec', 'connections')}.${name}`,
     run({ core }: Target) {
+      if (spec.allowWeak === true)
+        core.hyper.log('warn', `IKE connection ${name} allows group 2, which RFC 8247 §2.4 advises against: it can be broken`);
       const driver = core.ipsec.driver ?? new IkeService(core);
       driver.ike.add(readConnection(name, { ...spec, children: spec.children ?? {} }, secrets, (iface) => core.interfaces.named(iface)));
     },

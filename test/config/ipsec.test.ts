@@ -235,6 +235,23 @@ describe('configuration: ipsec', () => {
     for (const stack of [a, b]) await stack.close();
   });
 
+  it('group 2 needs a word of its own, and is warned of', async () => {
+    const proposals = ['aes256-sha256-modp1024'];
+    const connection = { remoteAddr: '192.0.2.2', local: { id: 'a' }, children: { c: {} }, proposals };
+    assert.throws(() => checkConfig({ ipsec: { secrets, connections: { x: connection } } }), /SHOULD NOT \(RFC 8247 §2.4\); "allowWeak" permits it/);
+    for (const group of ['modp768', 'modp1024s160'])
+      assert.throws(
+        () => checkConfig({ ipsec: { secrets, connections: { x: { ...connection, allowWeak: true, proposals: [`aes256-sha256-${group}`] } } } }),
+        /MUST NOT \(RFC 8247 §2.4\)/,
+      );
+    const a = createStack({ name: 'weak' });
+    const told: string[] = [];
+    a.events.on('log', (level, message) => told.push(`${level}: ${message}`));
+    a.reload({ name: 'weak', ipsec: { secrets, connections: { x: { ...connection, allowWeak: true } } } });
+    assert.match(told.join(), /warn: .*group 2/);
+    await a.close();
+  });
+
   it('refuses SAs and policies that make no sense, naming the place', () => {
     const { to, from } = manual(1, 2);
     const policies = { office: { action: 'protect' as const } };

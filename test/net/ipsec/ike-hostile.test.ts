@@ -128,6 +128,34 @@ describe('IKEv2 under attack', () => {
     t.end();
   });
 
+  it('RFC 8247 §2.4: who asks for a group that was not offered is not heard; the exchange goes on', () => {
+    const t = new IkeNet();
+    const [ca] = t.both();
+    const { service } = t.b;
+    const send = service.send.bind(service);
+    let forged = 0;
+    // Somebody on the way answers first: INVALID_KE_PAYLOAD for group 2.
+    service.send = (local, port, remote, remotePort, datagram) => {
+      if (forged++ === 0) {
+        const notify = Uint8Array.of(0, 0, 0, 10, 0, 0, 0, 17, 0, 2);
+        const bytes = new Uint8Array(28 + notify.length);
+        bytes.set(datagram.subarray(0, 28));
+        bytes.fill(0, 8, 16);
+        bytes[16] = 41;
+        bytes.set(notify, 28);
+        new DataView(bytes.buffer).setUint32(24, bytes.length);
+        send(local, port, remote, remotePort, bytes);
+      }
+      send(local, port, remote, remotePort, datagram);
+    };
+    const sa = t.a.service.ike.initiate(ca);
+    t.run(seconds(3));
+    assert.equal(sa?.state, 'established', sa?.error);
+    assert.equal(sa?.suite?.group.name, 'x25519');
+    assert.equal(t.a.host.stack.ctx.counters.dropped()['IkeState'], 1);
+    t.end();
+  });
+
   it('IkeHalfOpen: past the limit even a cookie opens nothing', () => {
     const t = new IkeNet();
     const [ca] = t.both({}, {}, { remote: '0.0.0.0', more: { remoteAddress: null } });
