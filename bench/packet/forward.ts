@@ -12,6 +12,7 @@ import type { Interface } from '#src/net/interface.js';
 import { type Hop, MAIN_TABLE } from '#src/net/ip/route.js';
 import { Stack } from '#src/net/stack.js';
 import { Sysctl } from '#src/net/sysctl.js';
+import { Protocol } from '#src/wire/protocol.js';
 import { cpuSeconds, Endless, type Frames, frame4, median, row } from './measure.js';
 
 const PACKETS = 1_000_000;
@@ -210,7 +211,8 @@ function filtered(): void {
   router.rate(router.inward, router.outward, FLOWS);
   let n = 0;
   for (const { original, reply } of router.stack.filter.conntrack.entries())
-    if (n < FLOWS) frame4(back, n++, original.destination.w3, reply.destination.w3, (reply.sourcePort << 16) | reply.destinationPort);
+    if (original.protocol === Protocol.Udp)
+      frame4(back, n++, original.destination.w3, reply.destination.w3, (reply.sourcePort << 16) | reply.destinationPort);
   turn = 0;
   router.outward.frames = choose(4, back, each);
   router.rate(router.outward, router.inward, FLOWS);

@@ -45,6 +45,8 @@ export class Connection {
   readonly windows: readonly [Window, Window] = [new Window(), new Window()];
   packets: [number, number] = [0, 0];
   octets: [number, number] = [0, 0];
+  /** Where FlowTable has its two directions, −1: nowhere. */
+  readonly flows: [number, number] = [-1, -1];
   /** List of its idle class, least recently used first. */
   older: Connection | null = null;
   newer: Connection | null = null;

@@ -12,7 +12,7 @@ import { type Connection, TrackState, trackStateNames } from './connection.js';
 import { Conntrack } from './conntrack.js';
 import { Nat } from './nat.js';
 import { netmap } from './netmap.js';
-import type { FilterRule, HookName, Verdict } from './rule.js';
+import { AddressSet, type FilterRule, type HookName, type Verdict } from './rule.js';
 
 /** Jumps in jumps; a chain that jumps deeper is refused when it is set. */
 const JUMP_DEPTH_MAX = 16;
@@ -58,6 +58,11 @@ export class Filter {
   private readonly chains = new Map<string, Chain>();
   private readonly base: Record<HookName, Chain[]> = { prerouting: [], input: [], forward: [], output: [], postrouting: [] };
 
+  /** The packet that entered last, the rules that counted it, and whether one was asked that looks at more than the flow. */
+  private traced: Packet | null = null;
+  private readonly trace: FilterRule[] = [];
+  private varies = false;
+
   constructor(ctx: Context, ip: IpLayer, roads: FilterRoads) {
     this.ctx = ctx;
     this.ip = ip;
@@ -73,6 +78,7 @@ export class Filter {
     this.chains.clear();
     for (const [name, chain] of byName) this.chains.set(name, chain);
     for (const hook of Object.keys(this.base) as HookName[]) this.base[hook] = chains.filter((chain) => chain.hook === hook);
+    this.conntrack.flows.renew(chains.flatMap(({ rules }) => rules.flatMap(setsOf)));
     this.hang(chains.length > 0);
   }
 
@@ -83,6 +89,7 @@ export class Filter {
   private hang(on: boolean): void {
     const { hooks } = this.ip;
     hooks.prerouting = on ? (packet, input) => this.prerouting(packet, input as Interface) : null;
+    hooks.flows = on ? this.conntrack.flows : null;
     hooks.input = on ? (packet, input) => this.last('input', packet, input as Interface) : null;
     hooks.forward = on ? (packet, input, output) => this.pass(this.run('forward', packet, input, output), packet) : null;
     hooks.output = on ? (packet, _input, output) => this.output(packet, output as Interface) : null;
@@ -100,6 +107,9 @@ export class Filter {
   }
 
   private enter(packet: Packet, input: Interface): boolean {
+    this.traced = packet;
+    this.trace.length = 0;
+    this.varies = false;
     if (packet.track === null) {
       const reason = this.conntrack.input(packet, input.vrf);
       if (reason !== 0) return this.die(packet, reason);
@@ -137,7 +147,12 @@ export class Filter {
     if (verdict >= DROP) return this.pass(verdict, packet);
     if (connection === null) return true;
     this.nat.postrouting(packet);
-    return this.confirm(packet, connection);
+    if (!this.confirm(packet, connection)) return false;
+    if (packet === this.traced && !this.varies && isLearned(packet)) {
+      const vrf = this.ip.interfaces.at(packet.inIndex)?.vrf ?? 0;
+      this.conntrack.flows.learn(packet, connection, vrf, output.index, this.trace);
+    }
+    return true;
   }
 
   /** The end of the road in: rules, and a new connection is one from now on. */
@@ -194,7 +209,10 @@ export class Filter {
     const outIndex = output?.index ?? 0;
     for (let i = 0; i < rules.length; i++) {
       const rule = rules[i] as FilterRule;
+      const traced = packet === this.traced;
+      if (traced && !rule.fixed) this.varies = true;
       if (!rule.matches(packet, inIndex, outIndex, now)) continue;
+      if (traced) this.trace.push(rule);
       if (observer.verdict !== null) observer.verdict(packet, `${chain.name}[${i}]`, rule.verdict.kind);
       if (rule.verdict.kind === 'return') return PASS;
       const result = this.act(rule.verdict, packet, input, output);
@@ -261,6 +279,14 @@ export class Filter {
     this.conntrack.flush();
     this.conntrack.stop();
   }
+}
+
+const setsOf = ({ match: { source, destination } }: FilterRule): AddressSet[] => [source, destination].filter((x) => x instanceof AddressSet);
+
+/** The flow table keeps what is forwarded of established IPv4 connections of UDP and TCP. */
+function isLearned({ flags, family, protocol, trackState }: Packet): boolean {
+  if ((flags & PacketFlag.Forwarded) === 0 || family !== 4 || (trackState & ~TrackState.Reply) !== TrackState.Established) return false;
+  return protocol === Protocol.Udp || protocol === Protocol.Tcp;
 }
 
 function checkJumps(chain: Chain, chains: ReadonlyMap<string, Chain>, depth: number): void {

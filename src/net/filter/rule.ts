@@ -17,6 +17,8 @@ export interface AddressRange {
 
 /** A set of prefixes: membership costs one lookup however many there are. */
 export class AddressSet {
+  /** Grows with each change. */
+  changes = 0;
   private readonly v4 = new Fib(4);
   private readonly v6 = new Fib(6);
 
@@ -37,6 +39,7 @@ export class AddressSet {
   }
 
   private put({ address: a, length }: AddressRange, value: number): void {
+    this.changes++;
     const bits = (word: number, n: number): number => (n <= 0 ? 0 : n >= 32 ? word : word & (-1 << (32 - n)));
     if (a.isV4) this.v4.set(bits(a.w3, length), 0, 0, 0, length, value);
     else this.v6.set(bits(a.w0, length), bits(a.w1, length - 32), bits(a.w2, length - 64), bits(a.w3, length - 96), length, value);
@@ -86,12 +89,15 @@ export class FilterRule {
   readonly comment: string;
   packets = 0;
   octets = 0;
+  /** Says the same of all packets of an established flow, those that open or end a TCP connection aside, and does nothing to them. */
+  readonly fixed: boolean;
   private readonly bucket: TokenBucket | null;
 
   constructor(match: Match, verdict: Verdict, comment = '') {
     this.match = match;
     this.verdict = verdict;
     this.comment = comment;
+    this.fixed = isFixed(match, verdict);
     this.bucket = match.limit === undefined ? null : new TokenBucket(0, match.limit.burst);
   }
 
@@ -126,6 +132,15 @@ export class FilterRule {
     if (m.tcpFlags === undefined) return true;
     return packet.protocol === Protocol.Tcp && tail - transport >= 14 && (view.getUint8(transport + 13) & m.tcpFlags.mask) === m.tcpFlags.value;
   }
+}
+
+/** TCP flags that open or end a connection. */
+const ENDS = 7;
+
+function isFixed({ limit, dscp, icmpType, tcpFlags }: Match, { kind }: Verdict): boolean {
+  if (tcpFlags !== undefined && (tcpFlags.value & tcpFlags.mask & ENDS) !== 0) return true; // never matches the others
+  if (limit !== undefined || dscp !== undefined || icmpType !== undefined || tcpFlags !== undefined) return false;
+  return kind !== 'mark' && kind !== 'mss' && kind !== 'netmap' && kind !== 'log' && kind !== 'notrack';
 }
 
 const between = (n: number, [low, high]: readonly [number, number]): boolean => n >= low && n <= high;

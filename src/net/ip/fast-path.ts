@@ -11,6 +11,7 @@ import type { Interface } from '../interface.js';
 import type { Demux } from '../link/link.js';
 import { type Neighbor, NeighborState } from '../link/neighbor.js';
 import type { Fib } from './fib.js';
+import type { FlowCache } from './hooks.js';
 import type { IpLayer } from './ip.js';
 import { LOOKUPS_MAX } from './prefix-trie.js';
 import { type Hop, MAIN_TABLE } from './route.js';
@@ -53,7 +54,8 @@ class Lookups {
  * the long road: whatever is for us, malformed, expired, too long, with options, without route or neighbour. So both roads send the
  * same octets and count the same (test/net/ip/fast-path), and a rule of forwarding has one place, the long road.
  *
- * It is open where nothing looks at packets on their way: no observer of frames or verdicts, no packet socket, bridge, hook or policy rule.
+ * It is open where nothing looks at packets on their way: no observer of frames or verdicts, no packet socket, bridge, IPsec policy or policy
+ * rule. The filter's hooks are answered for by the flows they have decided (net/filter/flows).
  */
 export class FastPath {
   private readonly ctx: Context;
@@ -63,6 +65,8 @@ export class FastPath {
   /** Of the batch: its table, what is open, what was forwarded. */
   private fib4: Fib | null = null;
   private fib6: Fib | null = null;
+  /** Asked in place of the hooks, where there are some. */
+  private flows: FlowCache | null = null;
   private readonly list4 = new Lookups();
   private readonly list6 = new Lookups();
   /** Of each packet: its place in list4, the complement of one in list6, or NOT_OURS. */
@@ -141,11 +145,15 @@ export class FastPath {
       iface.medium === 'loopback'
     )
       return false;
-    if (hooks.prerouting !== null || hooks.forward !== null || hooks.postrouting !== null) return false;
+    this.flows = null;
+    if (hooks.prerouting !== null || hooks.forward !== null || hooks.postrouting !== null) {
+      if (hooks.flows === null || !hooks.flows.ready()) return false;
+      this.flows = hooks.flows;
+    }
     if (hooks.verify !== null || hooks.protect !== null) return false;
     this.reverse = iface.conf4.rp_filter;
     const open4 = iface.conf4.forwarding !== 0;
-    const open6 = iface.conf6.forwarding !== 0 && iface.conf6.disable_ipv6 === 0 && this.demux.ipv6 !== null;
+    const open6 = this.flows === null && iface.conf6.forwarding !== 0 && iface.conf6.disable_ipv6 === 0 && this.demux.ipv6 !== null;
     this.fib4 = open4 ? ip.routes.fibOf(4, MAIN_TABLE, iface.vrf) : null;
     this.fib6 = open6 ? ip.routes.fibOf(6, MAIN_TABLE, iface.vrf) : null;
     return this.fib4 !== null || this.fib6 !== null;
@@ -196,20 +204,56 @@ export class FastPath {
     if (!plain4(source) || !plain4(destination)) return false;
     const { special } = this;
     if (special.epoch !== this.ip.routes.epoch) special.renew(this.ip.routes.epoch);
-    if (special.has(source, 0, 0, 0) || special.has(destination, 0, 0, 0)) return false;
+    const { flows } = this;
+    const flow = flows === null ? -1 : this.flow(flows, iface, packet, at, total, w1, (w2 >>> 16) & 0xff);
+    if (flow < 0 && flows !== null) return false;
+    const target = flows === null || flow < 0 ? destination : flows.destination(flow);
+    if (special.has(source, 0, 0, 0) || special.has(target, 0, 0, 0) || !plain4(target)) return false;
     if (this.reverse !== 0 && !this.returns(this.fib4 as Fib, iface, source)) return false;
-    const way = this.way(this.list4.value(place, this.fib4 as Fib, this.ip.routes.generation));
+    const fib = this.fib4 as Fib;
+    const way = this.way(target === destination ? this.list4.value(place, fib, this.ip.routes.generation) : fib.lookup(target, 0, 0, 0));
     if (way === null || way.out === iface || total > way.mtu || !takes(way, packet)) return false;
-    if (way.resolves && way.neighbor === null) packet.destination.setV4(destination);
+    if (way.resolves && way.neighbor === null) packet.destination.setV4(target);
     const neighbor = way.resolves ? this.neighbor(way, packet) : null;
     if (way.resolves && neighbor === null) return false;
-    // One hop less: RFC 1624 eqn. 3, as in wire/ipv4.decrementTtl.
-    const checksum = (w2 & 0xffff) + 0x100;
-    const lowered = (((w2 >>> 16) - 0x100) << 16) | ((checksum + ((checksum + 1) >>> 16)) & 0xffff);
-    view.setInt32(at + 8, lowered); // a choice among its arguments would make this a call: see wire/ipv4.decrementTtl
+    if (flows !== null) {
+      if (!this.rewrite(flows, flow, packet, at, total, (way.out as Interface).index)) return false;
+    } else {
+      // One hop less: RFC 1624 eqn. 3, as in wire/ipv4.decrementTtl.
+      const checksum = (w2 & 0xffff) + 0x100;
+      const lowered = (((w2 >>> 16) - 0x100) << 16) | ((checksum + ((checksum + 1) >>> 16)) & 0xffff);
+      view.setInt32(at + 8, lowered); // a choice among its arguments would make this a call: see wire/ipv4.decrementTtl
+    }
     this.packets4++;
     this.leave(iface, packet, at, total, way, neighbor, ethernet.EtherType.Ipv4);
     return true;
+  }
+
+  /** The flow of a whole packet whose checksum can be rewritten; −1: the hooks have to see it. */
+  private flow(flows: FlowCache, iface: Interface, packet: Packet, at: number, total: number, w1: number, protocol: number): number {
+    if ((w1 & 0x3fff) !== 0 || total < wire4.HEADER_LEN + 8 || packet.checksum === Checksum.Partial) return -1;
+    if (protocol !== Protocol.Udp && protocol !== Protocol.Tcp) return -1;
+    const { view } = packet;
+    return flows.find(iface.vrf, protocol, view.getInt32(at + 12), view.getInt32(at + 16), view.getInt32(at + 20), iface.index);
+  }
+
+  /** NAT before and after the hop count, in the order of the long road, whose octets these are to be. */
+  private rewrite(flows: FlowCache, flow: number, packet: Packet, at: number, total: number, outIndex: number): boolean {
+    const { tail } = packet;
+    packet.network = at;
+    packet.transport = at + wire4.HEADER_LEN;
+    packet.tail = at + total;
+    packet.family = 4;
+    packet.protocol = wire4.protocol(packet.view, at);
+    const admitted = flows.admit(flow, packet, outIndex);
+    if (admitted) {
+      flows.rewriteDestination(flow, packet);
+      wire4.decrementTtl(packet.view, at);
+      flows.rewriteSource(flow, packet);
+      flows.count(flow, total);
+    }
+    packet.tail = tail;
+    return admitted;
   }
 
   /** The same of Ipv6.input, Ipv6.route and Forward6.forward: RFC 8200 §3, RFC 4291 §2.5. */
