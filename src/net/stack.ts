@@ -111,9 +111,9 @@ export class Stack {
     this.arp = new Arp(ctx, this.ethernet, {
       claimed: (address) => {
         this.ip.routes.invalidate();
-        events.claimed?.(address);
+        this.claimed(address);
       },
-      conflict: (address, mac) => events.conflict(address, mac),
+      conflict: (address, mac) => this.conflict(address, mac),
       unreachable: (_iface, packet) => this.neighborFailed(packet),
     });
     this.addresses = new Addresses(this.ip, this.arp);
@@ -130,7 +130,8 @@ export class Stack {
     this.multicast = new Multicast(ctx, this.interfaces);
     this.igmp = new Igmp(ctx, this.ip, this.multicast);
     const { ip, ethernet, loopback, demux, addresses, multicast } = this;
-    this.v6 = new Family6({ ctx, ip, ethernet, loopback, demux, addresses, multicast, events });
+    const told = { claimed: (a: InterfaceAddress) => this.claimed(a), conflict: (a: InterfaceAddress, mac: string) => this.conflict(a, mac) };
+    this.v6 = new Family6({ ctx, ip, ethernet, loopback, demux, addresses, multicast, events: told });
     this.vrrp = new Vrrp({ ctx, ip, addresses, multicast, ethernet, v6: this.v6 });
     this.udp = new Udp(ctx, this.ip);
     this.udp.icmp4 = this.icmp4;
@@ -253,6 +254,18 @@ export class Stack {
     const neighbor = timer.owner as Neighbor;
     if (neighbor.table !== undefined) neighbor.table.expire(neighbor);
     else this.arp.expire(timer);
+  }
+
+  /** An address has been probed for and is ours. */
+  private claimed(address: InterfaceAddress): void {
+    this.stacking.addressed(address.iface);
+    this.events.claimed?.(address);
+  }
+
+  /** Another station has an address of ours. */
+  private conflict(address: InterfaceAddress, mac: string): void {
+    this.stacking.addressed(address.iface);
+    this.events.conflict(address, mac);
   }
 
   /** The next hop did not answer: the sender is told, ours by its transport, another host by ICMP. Owns the packet. */

@@ -112,7 +112,11 @@ export class Mirror implements FrameTap {
     }
     check(far.set({ carrier: port.running && !this.gone, mtu: port.mtu }), 'carrier and MTU');
     const now = new Map(
-      this.gone ? [] : port.addresses.filter((a) => a.state !== 'duplicate' && a.origin !== 'vrrp').map((a) => [`${a.address}/${a.length}`, a]),
+      this.gone
+        ? []
+        : port.addresses
+            .filter((a) => a.state !== 'tentative' && a.state !== 'duplicate' && a.origin !== 'vrrp')
+            .map((a) => [`${a.address}/${a.length}`, a]),
     );
     for (const [key, { address, length }] of told) {
       if (now.has(key)) continue;

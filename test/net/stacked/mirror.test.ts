@@ -291,6 +291,19 @@ describe('mirror of a port for a routing engine', () => {
     );
   });
 
+  it('an address is shown when it has been probed for, and not when another station has it', () => {
+    t.stack.ctx.sysctl.set('net.ipv4.conf.all.arp_probe', 1);
+    t.stack.ctx.sysctl.set('net.ipv6.conf.all.dad_transmits', 1);
+    for (const text of ['10.0.0.7/24', '10.0.0.8/24', 'fd00::7/64']) t.stack.addAddress(t.port, prefix(text));
+    t.send(t.network, arp(1, '0a000008', '0a000008'));
+    const probed = ['10.0.0.7/24', '10.0.0.8/24', 'fd00::7/64'].filter((text) => t.far.addresses.has(text));
+    assert.deepEqual(probed, []);
+    t.clock.advance(seconds(20));
+    t.heard();
+    const shown = ['10.0.0.7/24', '10.0.0.8/24', 'fd00::7/64'].filter((text) => t.far.addresses.has(text));
+    assert.deepEqual(shown, ['10.0.0.7/24', 'fd00::7/64']);
+  });
+
   it('it has no addresses of its own, and a port has one master', () => {
     assert.deepEqual(t.end.addresses, []);
     assert.throws(() => t.stack.addAddress(t.end, prefix('10.9.9.9/24')), { code: 'EINVAL' });
