@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createNodeHost } from '#src/hyper/node-host.js';
+import type { Interface } from '#src/net/interface.js';
 import type { Auth, Connection } from '#src/net/ipsec/ike/connection.js';
 import { Stack } from '#src/net/stack.js';
 import { Sysctl } from '#src/net/sysctl.js';
@@ -193,6 +194,27 @@ describe('IKEv2 and ESP against strongSwan', function () {
       await stop(mine);
     });
   }
+
+  it('MOBIKE: our address goes, and pings pass by the other under the same SAs', async () => {
+    const eth0 = stack.interfaces.named('eth0') as Interface;
+    stack.addAddress(eth0, prefix('192.0.2.12/24'));
+    try {
+      const mine = await start({ ike: 'aes128gcm16-prfsha256-x25519', esp: 'aes128gcm16', by: 'us', env: { MOBIKE: 'yes' } }, { more: { mobike: true } });
+      assert.equal(await ping(), 3);
+      const [sa] = service.ike.list();
+      assert(sa?.mobility !== null, 'strongSwan can');
+      stack.addresses.remove(eth0, address('192.0.2.2'));
+      route(stack, prefix('10.1.0.0/24'), address('192.0.2.1'), eth0.index, address('10.2.0.1'));
+      await until(() => String(sa?.local) === '192.0.2.12' && sa?.idle === true, 'the update is answered');
+      assert.equal(await ping(), 3, JSON.stringify([log, dropsOf(stack)]));
+      assert.equal(service.ike.list()[0], sa, 'the same IKE SA; its userspace ESP makes children anew');
+      await stop(mine);
+    } finally {
+      stack.addAddress(eth0, prefix('192.0.2.2/24'));
+      stack.addresses.remove(eth0, address('192.0.2.12'));
+      route(stack, prefix('10.1.0.0/24'), address('192.0.2.1'), eth0.index, address('10.2.0.1'));
+    }
+  });
 
   it('the peer is killed: no sign of life, and the IKE SA ends', async () => {
     const mine = await start({ ike: 'aes128gcm16-prfsha256-x25519', esp: 'aes128gcm16', by: 'us' }, { more: { dpdSeconds: 1 } });
