@@ -6,9 +6,7 @@ import { ended } from '../support/command.js';
 import { freePort } from '../support/host-sockets.js';
 import { pair } from '../support/pair.js';
 import { needs } from '../support/requirements.js';
-import { SshServer, sshKeys } from '../support/ssh2.js';
-
-const { private: hostKey } = sshKeys.generateKeyPairSync('ed25519');
+import { repeatingShell } from '../support/ssh2.js';
 
 describe('curl, ssh and nc by proxies and forwards', () => {
   let one: AnyStack;
@@ -35,18 +33,7 @@ describe('curl, ssh and nc by proxies and forwards', () => {
       },
       { services: { http: true } },
     );
-    const shell = new SshServer({ hostKeys: [hostKey] }, (client) => {
-      client.on('authentication', (asked) => asked.accept());
-      client.on('error', () => {});
-      client.on('session', (accept) =>
-        accept().on('exec', (agree, _reject, { command }) => {
-          const stream = agree();
-          stream.write(`ran ${command}`);
-          stream.exit(0);
-          stream.end();
-        }),
-      );
-    });
+    const shell = repeatingShell();
     two.net.createServer((socket) => shell.injectSocket(socket)).listen(22);
   });
   after(async () => {

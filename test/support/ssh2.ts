@@ -30,4 +30,23 @@ interface Ssh2 {
   readonly utils: { generateKeyPairSync(type: 'ed25519'): { readonly private: string; readonly public: string } };
 }
 
-export const { Client: SshClient, Server: SshServer, utils: sshKeys } = createRequire(import.meta.url)('ssh2') as Ssh2;
+const { Client: SshClient, Server: SshServer, utils: sshKeys } = createRequire(import.meta.url)('ssh2') as Ssh2;
+
+export { SshClient, sshKeys };
+
+/** A server that lets everybody in, and says which command it was asked to run. */
+export function repeatingShell(): { injectSocket(socket: Duplex): void } {
+  const { private: hostKey } = sshKeys.generateKeyPairSync('ed25519');
+  return new SshServer({ hostKeys: [hostKey] }, (guest) => {
+    guest.on('authentication', (asked) => asked.accept());
+    guest.on('error', () => {});
+    guest.on('session', (accept) =>
+      accept().on('exec', (agree, _refuse, { command }) => {
+        const channel = agree();
+        channel.write(`ran ${command}`);
+        channel.exit(0);
+        channel.end();
+      }),
+    );
+  });
+}
