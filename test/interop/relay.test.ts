@@ -61,7 +61,7 @@ describe('curl, ssh and nc by proxies and forwards', () => {
   });
 
   it('ssh -o ProxyCommand, and nc by CONNECT', async function () {
-    needs(this, 'tools:ssh', 'tools:nc');
+    needs(this, 'peer:ssh', 'tools:nc');
     const proxy = `nc -X connect -x 127.0.0.1:${http}`;
     const options = ['BatchMode=yes', 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR', `ProxyCommand=${proxy} %h %p`];
     const said = await run('ssh', '-F', 'none', ...options.flatMap((option) => ['-o', option]), 'ann@plant.example', 'uptime');
