@@ -26,7 +26,7 @@ import { Igmp } from './ipv4/igmp.js';
 import { Ipv4 } from './ipv4/ipv4.js';
 import { Output4 } from './ipv4/output.js';
 import { Redirects } from './ipv4/redirects.js';
-import { Family6 } from './ipv6/family.js';
+import { type AddressEvents, Family6 } from './ipv6/family.js';
 import { Arp } from './link/arp.js';
 import { Demux, Ethernet, type FrameTap, IpLink } from './link/link.js';
 import type { Neighbor } from './link/neighbor.js';
@@ -108,14 +108,18 @@ export class Stack {
     this.ip = new IpLayer(ctx, this.interfaces, lo);
     this.fastPath = new FastPath(ctx, this.ip, this.demux);
     this.loopback = new Loopback(ctx, this.demux, lo);
-    this.arp = new Arp(ctx, this.ethernet, {
+    const told = {
       claimed: (address) => {
         this.ip.routes.invalidate();
-        this.claimed(address);
+        this.stacking.addressed(address.iface);
+        events.claimed?.(address);
       },
-      conflict: (address, mac) => this.conflict(address, mac),
-      unreachable: (_iface, packet) => this.neighborFailed(packet),
-    });
+      conflict: (address, mac) => {
+        this.stacking.addressed(address.iface);
+        events.conflict(address, mac);
+      },
+    } satisfies AddressEvents;
+    this.arp = new Arp(ctx, this.ethernet, { ...told, unreachable: (_iface, packet) => this.neighborFailed(packet) });
     this.addresses = new Addresses(this.ip, this.arp);
     this.icmp4 = new Icmp4(ctx, this.ip);
     this.gateways = new DeadGateways(ctx, this.ip.routes, this.interfaces);
@@ -130,7 +134,6 @@ export class Stack {
     this.multicast = new Multicast(ctx, this.interfaces);
     this.igmp = new Igmp(ctx, this.ip, this.multicast);
     const { ip, ethernet, loopback, demux, addresses, multicast } = this;
-    const told = { claimed: (a: InterfaceAddress) => this.claimed(a), conflict: (a: InterfaceAddress, mac: string) => this.conflict(a, mac) };
     this.v6 = new Family6({ ctx, ip, ethernet, loopback, demux, addresses, multicast, events: told });
     this.vrrp = new Vrrp({ ctx, ip, addresses, multicast, ethernet, v6: this.v6 });
     this.udp = new Udp(ctx, this.ip);
@@ -149,14 +152,7 @@ export class Stack {
     });
     this.ipsec = new Ipsec(ctx, this.ip, this.demux, () => ({ v4: this.icmp4, v6: this.v6.icmp }));
     const tunnels = new Tunnels({ ctx, ip: this.ip, errors: tunnelErrors(this.icmp4, this.v6.icmp) }, this.udp);
-    this.stacking = new Stacking(
-      ctx,
-      demux,
-      this.interfaces,
-      ip,
-      (name, device, vrf, master) => this.addInterface(name, device, vrf, master),
-      tunnels,
-    );
+    this.stacking = new Stacking(ctx, demux, this.interfaces, ip, (...given) => this.addInterface(...given), tunnels);
     addresses.changedOn = (iface) => this.stacking.addressed(iface);
     this.addresses.add(lo, { address: v4(0x7f000001), length: 8 }, 'loopback');
     hyper.attach(() => this.poll());
@@ -254,18 +250,6 @@ export class Stack {
     const neighbor = timer.owner as Neighbor;
     if (neighbor.table !== undefined) neighbor.table.expire(neighbor);
     else this.arp.expire(timer);
-  }
-
-  /** An address has been probed for and is ours. */
-  private claimed(address: InterfaceAddress): void {
-    this.stacking.addressed(address.iface);
-    this.events.claimed?.(address);
-  }
-
-  /** Another station has an address of ours. */
-  private conflict(address: InterfaceAddress, mac: string): void {
-    this.stacking.addressed(address.iface);
-    this.events.conflict(address, mac);
   }
 
   /** The next hop did not answer: the sender is told, ours by its transport, another host by ICMP. Owns the packet. */
