@@ -117,6 +117,22 @@ const text = (bytes: Uint8Array): string => {
   return a.toString();
 };
 
+/** What an Ethernet frame says; null when it is not of IPv6. */
+export function seenIn(f: Uint8Array): Seen | null {
+  if (f[12] !== 0x86 || f[13] !== 0xdd) return null;
+  const v = new DataView(f.buffer, f.byteOffset);
+  return {
+    toMac: toHex(f.subarray(0, 6)),
+    src: text(f.subarray(22, 38)),
+    dst: text(f.subarray(38, 54)),
+    next: f[20] as number,
+    hops: f[21] as number,
+    tclass: (v.getUint16(14) >>> 4) & 255,
+    flow: v.getUint32(14) & 0xfffff,
+    payload: f.slice(54, 54 + v.getUint16(18)),
+  };
+}
+
 /** A stack with fd00::1/64 and fe80::ff:fe00:1, silent unless asked, and the test as its neighbour. */
 export class Bench6 extends Bench {
   /** EUI-64 of 02:00:00:00:00:01. */
@@ -185,22 +201,7 @@ export class Bench6 extends Bench {
   }
 
   private all(): Seen[] {
-    return this.frames()
-      .filter((f) => f[12] === 0x86 && f[13] === 0xdd)
-      .map((f) => {
-        const v = new DataView(f.buffer, f.byteOffset);
-        const next = f[20] as number;
-        return {
-          toMac: toHex(f.subarray(0, 6)),
-          src: text(f.subarray(22, 38)),
-          dst: text(f.subarray(38, 54)),
-          next,
-          hops: f[21] as number,
-          tclass: (v.getUint16(14) >>> 4) & 255,
-          flow: v.getUint32(14) & 0xfffff,
-          payload: f.slice(54, 54 + v.getUint16(18)),
-        };
-      });
+    return this.frames().flatMap((frame) => seenIn(frame) ?? []);
   }
 
   /** The only packet sent since the last look. */
