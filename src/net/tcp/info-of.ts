@@ -28,7 +28,7 @@ export function connectionInfo(tcb: Tcb): TcpInfo {
       wscale: agreed.wscale,
       ecn: ecn !== null,
       ecn_seen: ecn?.seen ?? false,
-      syn_data: tcb.synData > 0 && tcb.state !== State.SynSent && tcb.state !== State.Closed,
+      syn_data: tcb.synData > 0 && rcv.nxt !== rcv.irs,
     },
     snd_wscale: snd.wscale,
     rcv_wscale: rcv.wscale,
