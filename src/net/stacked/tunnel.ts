@@ -207,7 +207,8 @@ export abstract class TunnelDevice extends StackedDevice {
     packet.track = null;
     packet.trackState = 0;
     packet.vlan = -1;
-    packet.checksum = Checksum.Unverified;
+    // What the far end's host has left unfinished within is still so; of what covered the outer packet nothing is known.
+    if (packet.checksum !== Checksum.Partial || packet.csumStart < packet.head) packet.checksum = Checksum.Unverified;
     iface.input(packet);
   }
 

@@ -2,9 +2,10 @@
 import { type Address, mixAddress } from '../../base/address.js';
 import { Drop } from '../../base/drops.js';
 import { errnoName, NetError } from '../../base/errors.js';
-import type { Packet } from '../../base/packet.js';
+import { Checksum, type Packet } from '../../base/packet.js';
 import * as greWire from '../../wire/gre.js';
 import { Protocol } from '../../wire/protocol.js';
+import { finishChecksum } from '../../wire/segment.js';
 import * as vxlanWire from '../../wire/vxlan.js';
 import type { IcmpError } from '../ip/service.js';
 import type { UdpSocket } from '../socket/udp-socket.js';
@@ -99,7 +100,12 @@ export class Tunnels {
     device?.input(packet);
   }
 
-  private greInput(packet: Packet): void {
+  private greInput(given: Packet): void {
+    // A host on the other end of a TAP may leave GRE's own checksum to us, as it does with those of TCP and UDP.
+    const unfinished = given.checksum === Checksum.Partial && given.csumStart === given.head;
+    const packet = unfinished ? this.ground.ctx.unshare(given) : given;
+    if (packet === null) return;
+    if (unfinished) finishChecksum(packet);
     const { view, head } = packet;
     const reason = greWire.check(view, head, packet.tail);
     if (reason !== 0) {
