@@ -19,6 +19,7 @@ const entryPoints = {
   sim: 'sim/index.js',
   wire: 'wire/index.js',
   'node-host': 'hyper/node-host.js',
+  'noble-crypto': 'hyper/noble-crypto.js',
   bench: 'bench/index.js',
   'public-key-worker': 'hyper/public-key-worker.js',
 };

@@ -10,6 +10,7 @@ const entries: Readonly<Record<string, string>> = {
   'anystack/sim': 'src/sim/index.ts',
   'anystack/wire': 'src/wire/index.ts',
   'anystack/hyper/node': 'src/hyper/node-host.ts',
+  'anystack/hyper/noble': 'src/hyper/noble-crypto.ts',
   'anystack/bench': 'src/bench/index.ts',
 };
 

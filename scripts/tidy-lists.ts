@@ -13,6 +13,7 @@ export const entryPoints: readonly string[] = [
   'src/sim/index.ts',
   'src/wire/index.ts',
   'src/hyper/node-host.ts',
+  'src/hyper/noble-crypto.ts',
   'src/bench/index.ts',
   'src/cli/main.ts',
   'src/cli/demo/bulk-child.ts',

@@ -12,7 +12,7 @@ import { openWebSocket } from './websocket.js';
 
 /** What a page may give its stack. */
 export interface BrowserHostOptions {
-  /** Default: a host without algorithms, since WebCrypto answers with promises only: no IPsec then. */
+  /** Default: a host without algorithms, since WebCrypto answers with promises only: no IPsec then. anystack/hyper/noble has them. */
   readonly crypto?: Crypto;
   /** Default: in memory. A page may give one over localStorage. */
   readonly store?: Store;

@@ -13,8 +13,9 @@ import {
   type Transform,
   type TransformSpec,
 } from './crypto.js';
+import { openOne, type SoftTransform, sealOne, softBatches } from './crypto-job.js';
 import type { NativeCrypto } from './native.js';
-import { type NodeTransform, nodeTransform } from './node-transform.js';
+import { nodeTransform } from './node-transform.js';
 import { exchangeKnown } from './public-key.js';
 import { publicKeyThread } from './public-key-thread.js';
 
@@ -36,29 +37,12 @@ interface PageRegistry {
   page(bytes: Uint8Array): number;
 }
 
-const slowTransform = (spec: TransformSpec): NodeTransform | null => {
+const slowTransform = (spec: TransformSpec): SoftTransform | null => {
   const mac = spec.mac === undefined ? null : nodeMac(spec.mac, spec.macKey ?? new Uint8Array());
   return spec.mac !== undefined && mac === null ? null : nodeTransform(spec, mac);
 };
 
-const plain: Pick<Crypto, 'transform' | 'seal' | 'open'> = {
-  transform: slowTransform,
-  seal(batch) {
-    for (let i = 0; i < batch.count; i++) sealOne(batch, i);
-  },
-  open(batch) {
-    for (let i = 0; i < batch.count; i++) openOne(batch, i);
-  },
-};
-
-function sealOne(batch: CryptoBatch, i: number): void {
-  (batch.transforms[i] as NodeTransform).seal(batch, i);
-  batch.words[i * JOB_WORDS + Job.Ok] = 1;
-}
-
-function openOne(batch: CryptoBatch, i: number): void {
-  batch.words[i * JOB_WORDS + Job.Ok] = (batch.transforms[i] as NodeTransform).open(batch, i) ? 1 : 0;
-}
+const plain = { transform: slowTransform, ...softBatches };
 
 /** Batches through the addon; transforms it lacks (id −1) are done one by one. */
 class NativeBatches {

@@ -1,6 +1,7 @@
 /** CryptoBatch by node:crypto, one packet at a time: where the addon is missing, or lacks a MAC. A packet costs some 7 µs. */
 import { type CipherCCM, type CipherCCMTypes, createCipheriv, createDecipheriv, type DecipherCCM, timingSafeEqual } from 'node:crypto';
-import { type CryptoBatch, JOB_WORDS, Job, type MacContext, type Transform, type TransformSpec } from './crypto.js';
+import type { CryptoBatch, MacContext, TransformSpec } from './crypto.js';
+import { nonceOf, rangesOf, type SoftTransform } from './crypto-job.js';
 
 const NONCE_LEN = 12;
 /** RFC 4309 §4. */
@@ -8,7 +9,7 @@ const CCM_NONCE_LEN = 11;
 const BLOCK = 16;
 
 /** Null when OpenSSL lacks the algorithm, or a length is not its. `mac` is made of the spec's and becomes the transform's. */
-export function nodeTransform(spec: TransformSpec, mac: MacContext | null): NodeTransform | null {
+export function nodeTransform(spec: TransformSpec, mac: MacContext | null): SoftTransform | null {
   const { cipher } = spec;
   const separate = cipher === 'null' || cipher.endsWith('cbc') || cipher.endsWith('ctr');
   if (separate !== (mac !== null)) return null;
@@ -21,32 +22,7 @@ export function nodeTransform(spec: TransformSpec, mac: MacContext | null): Node
   }
 }
 
-/** One algorithm with its key, on node:crypto. */
-export interface NodeTransform extends Transform {
-  seal(batch: CryptoBatch, job: number): void;
-  open(batch: CryptoBatch, job: number): boolean;
-}
-
-/** The octets of job `i`, as views. */
-function rangesOf(batch: CryptoBatch, i: number, tagLength: number): { data: Uint8Array; tag: Uint8Array; aad: Uint8Array; suffix: Uint8Array } {
-  const word = (n: number): number => batch.words[i * JOB_WORDS + n] as number;
-  const page = (batch.pages[i] as (typeof batch.pages)[number]).bytes;
-  const scratch = batch.scratch.bytes;
-  const behind = word(Job.Aad) + word(Job.AadLength);
-  return {
-    data: page.subarray(word(Job.Offset), word(Job.Offset) + word(Job.Length)),
-    tag: page.subarray(word(Job.Tag), word(Job.Tag) + tagLength),
-    aad: scratch.subarray(word(Job.Aad), behind),
-    suffix: scratch.subarray(behind, behind + word(Job.SuffixLength)),
-  };
-}
-
-function nonceOf(batch: CryptoBatch, i: number, length: number): Uint8Array {
-  const at = batch.words[i * JOB_WORDS + Job.Nonce] as number;
-  return batch.scratch.bytes.subarray(at, at + length);
-}
-
-class NodeAead implements NodeTransform {
+class NodeAead implements SoftTransform {
   readonly id = -1;
   private readonly algorithm: CipherCCMTypes;
   private readonly key: Uint8Array;
@@ -107,7 +83,7 @@ class NodeAead implements NodeTransform {
 }
 
 /** A cipher or none, and a MAC over what it made. */
-class EncryptThenMac implements NodeTransform {
+class EncryptThenMac implements SoftTransform {
   readonly id = -1;
   /** Null for the NULL cipher. */
   private readonly algorithm: string | null;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Prng } from '#src/base/prng.js';
 import type { CipherAlgorithm, MacAlgorithm, TransformSpec } from '#src/hyper/crypto.js';
 import { loadNative } from '#src/hyper/native.js';
+import { nobleCrypto } from '#src/hyper/noble-crypto.js';
 import { nodeCrypto } from '#src/hyper/node-crypto.js';
 import { once } from '../support/crypto-batch.js';
 import { octets } from '../support/octets.js';
@@ -18,9 +19,11 @@ interface Kats {
   rfc4868_auth: { alg: string; key: string; data: string; icv: string }[];
 }
 
-for (const name of ['addon', 'node:crypto'] as const) {
+const noble = await nobleCrypto();
+
+for (const name of ['addon', 'node:crypto', 'noble'] as const) {
   describe(`cryptography by ${name}: known answers`, () => {
-    const crypto = nodeCrypto(name === 'addon' ? loadNative() : null);
+    const crypto = name === 'noble' ? noble : nodeCrypto(name === 'addon' ? loadNative() : null);
     const kats = vectors('rfc-esp-kats') as Kats;
     before(function () {
       if (name === 'addon') needs(this, 'addon');

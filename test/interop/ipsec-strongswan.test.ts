@@ -199,7 +199,10 @@ describe('IKEv2 and ESP against strongSwan', function () {
     const eth0 = stack.interfaces.named('eth0') as Interface;
     stack.addAddress(eth0, prefix('192.0.2.12/24'));
     try {
-      const mine = await start({ ike: 'aes128gcm16-prfsha256-x25519', esp: 'aes128gcm16', by: 'us', env: { MOBIKE: 'yes' } }, { more: { mobike: true } });
+      const mine = await start(
+        { ike: 'aes128gcm16-prfsha256-x25519', esp: 'aes128gcm16', by: 'us', env: { MOBIKE: 'yes' } },
+        { more: { mobike: true } },
+      );
       assert.equal(await ping(), 3);
       const [sa] = service.ike.list();
       assert(sa?.mobility !== null, 'strongSwan can');
