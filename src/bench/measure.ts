@@ -1,4 +1,6 @@
+import { cpus, release } from 'node:os';
 import { PerformanceObserver } from 'node:perf_hooks';
+import type { Histogram } from 'hdr-histogram-js';
 
 /** One run's figures. */
 export interface Sample {
@@ -38,7 +40,19 @@ export interface Report {
 const gc = { seconds: 0, observer: null as PerformanceObserver | null };
 
 /** Measures one run. `body` answers what it moved. */
-export function sample(body: () => { packets: number; octets: number }): Sample {
+export function sample(body: () => Moved): Sample {
+  const end = meter();
+  return end(body());
+}
+
+/** Packets and their octets. */
+export interface Moved {
+  readonly packets: number;
+  readonly octets: number;
+}
+
+/** Begins to measure; the function returned ends it. */
+export function meter(): (moved: Moved) => Sample {
   gc.observer ??= new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) gc.seconds += entry.duration / 1e3;
   });
@@ -47,12 +61,42 @@ export function sample(body: () => { packets: number; octets: number }): Sample 
   const heap = process.memoryUsage().heapUsed;
   const cpu = process.cpuUsage();
   const begin = performance.now();
-  const { packets, octets } = body();
-  const seconds = (performance.now() - begin) / 1e3;
-  const used = process.cpuUsage(cpu);
-  const allocated = Math.max(0, process.memoryUsage().heapUsed - heap);
-  gc.observer.disconnect();
-  return { seconds, packets, octets, cpuSeconds: (used.user + used.system) / 1e6, allocated, gcSeconds: gc.seconds };
+  return ({ packets, octets }) => {
+    const seconds = (performance.now() - begin) / 1e3;
+    const used = process.cpuUsage(cpu);
+    const allocated = Math.max(0, process.memoryUsage().heapUsed - heap);
+    gc.observer?.disconnect();
+    return { seconds, packets, octets, cpuSeconds: (used.user + used.system) / 1e6, allocated, gcSeconds: gc.seconds };
+  };
+}
+
+/** A report of the runs, on this machine. */
+export function report(
+  bench: string,
+  path: string,
+  options: Readonly<Record<string, unknown>> & { readonly seed?: number },
+  samples: readonly Sample[],
+  drops: Readonly<Record<string, number>>,
+): Report {
+  return {
+    version: 1,
+    bench,
+    path,
+    node: process.version,
+    cpu: cpus()[0]?.model ?? 'unknown',
+    kernel: release(),
+    seed: options.seed ?? 1,
+    options,
+    runs: samples.length,
+    figures: figures(samples),
+    drops,
+  };
+}
+
+/** Percentiles of a histogram of ns, in µs. */
+export function latencies(histogram: Histogram): Readonly<Record<string, number>> {
+  const at = (p: number): number => histogram.getValueAtPercentile(p) / 1e3;
+  return { p50: at(50), p90: at(90), p99: at(99), 'p99.9': at(99.9), max: histogram.maxValue / 1e3, mean: histogram.mean / 1e3 };
 }
 
 /** The figures every bench reports of its runs. */

@@ -1,19 +1,90 @@
 import { readFileSync } from 'node:fs';
 import type { OptionValues } from 'commander';
-import { type BenchOptions, compare, type GenPath, gen, type Report, replay, rr, search } from '../bench/index.js';
+import {
+  type BenchOptions,
+  compare,
+  type GenPath,
+  gen,
+  genLive,
+  type LiveOptions,
+  type Report,
+  reflect,
+  replay,
+  replayLive,
+  rr,
+  rrLive,
+  search,
+  searchLive,
+  type WorkloadOptions,
+} from '../bench/index.js';
+import type { Config } from '../config/config.js';
+import { readConfig } from '../config/file.js';
 import { UsageError } from './failure.js';
 import { action, needed } from './words.js';
 
-/** `anystack bench`: gen | rr | replay | search on a stack in memory, and compare of two reports. */
+const VERBS = ['gen', 'rr', 'replay', 'search', 'reflect', 'compare'] as const;
+
+/** `anystack bench`: gen | rr | replay | search on a stack in memory, a TAP or a configuration, reflect on the latter two, and compare of two reports. */
 export async function run(words: readonly string[], options: OptionValues): Promise<number> {
-  const verb = action(words[0], ['gen', 'rr', 'replay', 'search', 'compare'], 'bench');
+  const verb = action(words[0], VERBS, 'bench');
   if (verb === 'compare') return compared(words, options);
-  const given = benchOptions(options);
-  if (verb === 'gen') return tell(gen(pathOf(words[1]), given), options);
-  if (verb === 'search') return tell(search(pathOf(words[1]), given), options);
-  if (verb === 'replay') return tell(replay(needed(words, 1, 'bench replay', 'a capture file'), given), options);
-  return tell(rr({ ...given, rate: number(options, 'rate') ?? 0 }), options);
+  const config = configOf(options);
+  const live = config !== undefined && options['memory'] !== true;
+  return tell(await (live ? onDevices(verb, words, options, config) : inMemory(verb, words, options, config)), options);
 }
+
+function inMemory(verb: string, words: readonly string[], options: OptionValues, config: Config | undefined): Promise<Report> {
+  const given: BenchOptions = {
+    ...workloadOf(options),
+    ...defined({ config, seed: number(options, 'seed'), in: options['dev'] as string | undefined, to: options['to'] as string | undefined }),
+  };
+  switch (verb) {
+    case 'gen':
+      return gen(pathOf(words[1]), given);
+    case 'search':
+      return search(pathOf(words[1]), given);
+    case 'replay':
+      return replay(capture(words), given);
+    case 'rr':
+      return rr({ ...given, rate: number(options, 'rate') ?? 0 });
+    default:
+      throw new UsageError(`bench ${verb}: needs a device: --tap NAME or --config FILE`);
+  }
+}
+
+function onDevices(verb: string, words: readonly string[], options: OptionValues, config: Config): Promise<Report> {
+  const [seconds, rate, port] = ['seconds', 'rate', 'port'].map((name) => number(options, name));
+  const device = defined({ dev: options['dev'] as string | undefined, seconds, port });
+  if (verb === 'reflect')
+    return reflect({ config, ...device, ...defined({ count: number(options, 'count') }) }, () => process.stderr.write('reflecting\n'));
+  const to = (options['to'] as string | undefined) ?? (options['tap'] === undefined ? undefined : TAP.host);
+  if (to === undefined) throw new UsageError(`bench ${verb}: on a device frames are for somebody: --to ADDRESS`);
+  const given: LiveOptions = { ...workloadOf(options), config, ...device, ...defined({ rate }), to };
+  switch (verb) {
+    case 'gen':
+      return genLive(given);
+    case 'search':
+      return searchLive(given);
+    case 'replay':
+      return replayLive(capture(words), { ...given, speed: number(options, 'speed') ?? 1 });
+    default:
+      return rrLive(given);
+  }
+}
+
+/** RFC 2544 §C.2.2: addresses set aside for benchmarks. */
+const TAP = { host: '198.18.0.1', ours: '198.18.0.2' } as const;
+
+/** The configuration of a file, or of `--tap NAME`. */
+function configOf(options: OptionValues): Config | undefined {
+  const { config, tap, netns } = options as { config?: string; tap?: string; netns?: string };
+  if (config !== undefined) return readConfig(config);
+  if (tap === undefined) return undefined;
+  const device = { type: 'tap', name: tap, hostAddress: `${TAP.host}/24`, ...defined({ netns }) };
+  return { name: 'bench', interfaces: { eth0: { device, addresses: [`${TAP.ours}/24`] } } };
+}
+
+const capture = (words: readonly string[]): string => needed(words, 1, 'bench replay', 'a capture file');
 
 const paths: readonly GenPath[] = ['sink', 'echo', 'forward'];
 
@@ -23,18 +94,16 @@ function pathOf(word = 'forward'): GenPath {
   return found;
 }
 
-function benchOptions(options: OptionValues): BenchOptions {
+function workloadOf(options: OptionValues): WorkloadOptions {
   const size = options['size'] as string | undefined;
   const sizes = size === undefined ? undefined : size === 'imix' ? ('imix' as const) : size.split(',').map(Number);
-  const [count, runs, flows, seed] = ['count', 'runs', 'flows', 'seed'].map((name) => number(options, name));
-  return {
-    ...(sizes === undefined ? {} : { sizes }),
-    ...(count === undefined ? {} : { count }),
-    ...(runs === undefined ? {} : { runs }),
-    ...(flows === undefined ? {} : { flows }),
-    ...(seed === undefined ? {} : { seed }),
-    family: options['six'] === true ? 6 : 4,
-  };
+  const [count, runs, flows] = ['count', 'runs', 'flows'].map((name) => number(options, name));
+  return { ...defined({ sizes, count, runs, flows }), family: options['six'] === true ? 6 : 4 };
+}
+
+/** Without the keys that are undefined. */
+function defined<T extends object>(given: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
 function number(options: OptionValues, name: string): number | undefined {
@@ -45,7 +114,7 @@ function number(options: OptionValues, name: string): number | undefined {
   return n;
 }
 
-function tell(report: Report & { zeroLossRate?: number }, options: OptionValues): number {
+function tell(report: Report & { zeroLossRate?: number; lost?: number }, options: OptionValues): number {
   if (options['json'] === true) {
     process.stdout.write(`${JSON.stringify(report)}\n`);
     return 0;
@@ -60,6 +129,7 @@ function tell(report: Report & { zeroLossRate?: number }, options: OptionValues)
         .map(([name, value]) => `${name} ${value.toFixed(1)}`)
         .join(', ')}`,
     );
+  if (report.lost !== undefined) lines.push(`  lost ${report.lost}`);
   for (const [reason, n] of Object.entries(report.drops)) lines.push(`  drop ${reason} ${n}`);
   process.stdout.write(`${lines.join('\n')}\n`);
   return 0;

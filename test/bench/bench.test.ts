@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compare, gen, type Report, replay, rr, search } from '#src/bench/index.js';
-import * as pcapng from '#src/wire/pcapng.js';
+import type { Config } from '#src/config/config.js';
+import { captureFile } from '../support/capture-file.js';
 import { concat, hex, ipv4, udp } from '../support/wire.js';
 
 describe('bench engine', () => {
@@ -11,8 +12,8 @@ describe('bench engine', () => {
 
   for (const family of [4, 6] as const) {
     for (const path of ['sink', 'echo', 'forward'] as const) {
-      it(`gen ${path} over IPv${family} moves every frame, and drops none`, () => {
-        const report = gen(path, { ...small, family, flows: 7, sizes: 'imix' });
+      it(`gen ${path} over IPv${family} moves every frame, and drops none`, async () => {
+        const report = await gen(path, { ...small, family, flows: 7, sizes: 'imix' });
         assert.deepEqual(report.drops, {});
         assert.equal(report.runs, 3);
         assert((report.figures['packets/s']?.median ?? 0) > 1_000);
@@ -21,46 +22,37 @@ describe('bench engine', () => {
     }
   }
 
-  it('gen takes a function of one’s own', () => {
+  it('gen takes a function of one’s own', async () => {
     const frame = concat(hex('ffffffffffff 020000000009 88b5'), new Uint8Array(46));
-    const report = gen('sink', small, (_i, into, _view, at) => {
+    const report = await gen('sink', small, (_i, into, _view, at) => {
       into.set(frame, at);
       return frame.length;
     });
     assert.deepEqual(report.drops, { EthernetUnknownType: 2_048 * 3 + 512 });
   });
 
-  it('rr counts latencies from when a request was due', () => {
-    const { latency } = rr({ ...small, count: 200, rate: 2_000 });
+  it('rr counts latencies from when a request was due', async () => {
+    const { latency } = await rr({ ...small, count: 200, rate: 2_000 });
     assert(latency !== undefined && (latency['p50'] as number) > 0 && (latency['p99'] as number) >= (latency['p50'] as number));
   });
 
-  it('replay sends the frames of a capture', () => {
+  it('replay sends the frames of a capture', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'anystack-bench-'));
     try {
       const file = join(folder, 'x.pcapng');
-      const octets = new Uint8Array(4_096);
-      const view = new DataView(octets.buffer);
       const frame = concat(hex('020000000001 020000000009 0800'), ipv4({ dst: '10.0.1.2', payload: udp(1, 9, new Uint8Array(40)) }));
-      let at = pcapng.putSection(view, 0, pcapng.text('test'));
-      at = pcapng.putInterface(view, at, pcapng.LinkType.Ethernet, 0, pcapng.text('eth0'));
-      for (let i = 0; i < 3; i++) {
-        const data = pcapng.putPacket(view, at, 0, i, frame.length, frame.length);
-        octets.set(frame, data);
-        at = pcapng.putPacketEnd(view, at, pcapng.Direction.Inbound);
-      }
-      writeFileSync(file, octets.subarray(0, at));
-      const report = replay(file, { count: 300, runs: 2 });
+      writeFileSync(file, captureFile([0, 1, 2].map((time) => ({ time, bytes: frame }))));
+      const report = await replay(file, { count: 300, runs: 2 });
       assert.deepEqual(report.drops, {});
       assert((report.figures['packets/s']?.median ?? 0) > 0);
-      assert.throws(() => replay(join(folder, 'none'), small), /there is no such file/);
+      await assert.rejects(replay(join(folder, 'none'), small), /there is no such file/);
     } finally {
       rmSync(folder, { recursive: true });
     }
   });
 
-  it('search finds a rate without loss', () => {
-    const { zeroLossRate } = search('forward', { count: 2_048, top: 50_000 });
+  it('search finds a rate without loss', async () => {
+    const { zeroLossRate } = await search('forward', { count: 2_048, top: 50_000 });
     assert(zeroLossRate > 100 && zeroLossRate <= 50_000, `${zeroLossRate}`);
   });
 
@@ -77,8 +69,28 @@ describe('bench engine', () => {
     assert.deepEqual(verdicts(at(100, 50), at(200, 90)), ['faster', 'slower']);
   });
 
-  it('options out of range are one sentence', () => {
-    assert.throws(() => gen('sink', { sizes: [9_000] }), /64 to 1518 octets, not 9000/);
-    assert.throws(() => gen('sink', { count: 1 }), /packets, not 1/);
+  it('gen through a configuration: its rules count, its routes decide, and what goes out is what came in', async () => {
+    const config: Config = {
+      interfaces: {
+        lan: { device: { type: 'tap', name: 'unused' }, addresses: ['192.168.7.1/24'] },
+        wan: { device: { type: 'tap', name: 'unused2' }, addresses: ['203.0.113.2/30'] },
+      },
+      routes: [{ to: 'default', via: '203.0.113.1' }],
+      sysctl: { 'net.ipv4.ip_forward': 1 },
+      filter: { chains: [{ name: 'no', hook: 'forward', rules: [{ protocol: 'udp', dport: 9, verdict: 'drop' }] }] },
+    };
+    const passed = await gen('forward', { ...small, config: { ...config, filter: {} }, to: '198.51.100.1' });
+    assert.deepEqual([passed.drops, passed.path], [{}, 'memory link, Ethernet, IP forwarding, memory link, as configured']);
+    assert.ok((passed.figures['packets/s']?.median ?? 0) > 1_000);
+    const refused = await gen('forward', { ...small, config, to: '198.51.100.1' });
+    assert.equal(refused.figures['packets/s']?.greatest, 0);
+    assert.deepEqual(refused.drops, { FilterDrop: 2_048 * 3 + 512 });
+    await assert.rejects(gen('forward', { ...small, config, in: 'eth9' }), /'eth9' is no interface with a device; there is lan, wan/);
+    await assert.rejects(gen('forward', { ...small, config, to: 'nowhere' }), /'nowhere' is no address/);
+  });
+
+  it('options out of range are one sentence', async () => {
+    await assert.rejects(gen('sink', { sizes: [9_000] }), /64 to 1518 octets, not 9000/);
+    await assert.rejects(gen('sink', { count: 1 }), /packets, not 1/);
   });
 });
