@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type Packet, PacketPool, SMALL_SLOT } from '#src/base/packet.js';
+import { Prng } from '#src/base/prng.js';
 import { Slab } from '#src/base/slab.js';
 import { seconds } from '#src/base/time.js';
 import type { FarEnd } from '#src/hyper/hypercalls.js';
@@ -86,7 +87,7 @@ class Site {
   }
 
   /** Frames at [the network, the engine's host] since the last look. */
-  heard(): [string[], string[]] {
+  heard(host = this.host): [string[], string[]] {
     const look = (cable: MemoryDevice): string[] => {
       const into: Packet[] = [];
       const n = cable.receive(this.pool, into, 64);
@@ -96,7 +97,7 @@ class Site {
         return text;
       });
     };
-    return [look(this.network), look(this.host)];
+    return [look(this.network), look(host)];
   }
 
   /** A frame from the network: 'ours' when the engine did not see it, 'theirs' when nothing else came of it, 'both' when it went on here too. */
@@ -289,6 +290,44 @@ describe('mirror of a port for a routing engine', () => {
       t.log.some((line) => line === "frr: the host's interface did not take fd00::2/64: EPERM"),
       t.log.join('\n'),
     );
+  });
+
+  it('a VLAN interface is a port like others: tagged on the cable, plain in its mirror', () => {
+    const vlan = t.stack.stacking.vlan('wan.5', t.port, 5);
+    t.stack.addAddress(vlan, prefix('10.5.0.1/24'));
+    const [tap, hostEnd] = memoryLink({ macs: [Uint8Array.of(2, 0, 0, 0, 9, 2), hex(PORT_MAC)] });
+    hostEnd.start({ readable: () => {}, writable: () => {}, carrier: () => {}, mtu: () => {}, failed: () => {} });
+    const far = new Far();
+    t.stack.stacking.mirror('frr.5', vlan, () => Object.assign(tap, { far }));
+    assert.ok(far.addresses.has('10.5.0.1/24'));
+    t.clock.advance(seconds(5));
+    t.heard(hostEnd);
+    const hello = ip4(89, 'e0000005', '0201002c', { mac: '01005e000005' });
+    t.send(t.network, `${hello.slice(0, 24)}81000005${hello.slice(24)}`);
+    assert.deepEqual(t.heard(hostEnd), [[], [hello]]);
+    const own = `01005e000005${PORT_MAC}${hello.slice(24)}`;
+    t.send(hostEnd, own);
+    assert.deepEqual(t.heard(hostEnd), [[`${own.slice(0, 24)}81000005${own.slice(24)}`], []]);
+  });
+
+  it('survives any octets: 1,500 damaged and cut frames, from the network and from the host', () => {
+    const prng = new Prng(11);
+    const quoted = ip4(6, '0a000009', ports(40_000, 179), { from: US }).slice(28);
+    const sound = [
+      ip4(6, US, ports(40_000, 179)),
+      ip4(1, US, `0304000000000500${quoted}`),
+      ip6(58, US6, `02000000 00000500 ${ip6(6, US6, ports(179, 40_000)).slice(28)}`),
+      ip6(0, US6, '3a00050200000000 8700000000000000'),
+      arp(1, '0a000009', US),
+      `0180c2000014${PEER_MAC}0011fefe03831b010006010000`,
+    ].map((text) => hex(text));
+    for (let i = 0; i < 1_500; i++) {
+      const frame = (sound[i % sound.length] as Uint8Array).slice();
+      for (let n = prng.below(4); n > 0; n--) frame[12 + prng.below(frame.length - 12)] = prng.below(256);
+      t.send(i % 3 === 0 ? t.host : t.network, toHex(frame.subarray(0, prng.below(3) === 0 ? 1 + prng.below(frame.length) : frame.length)));
+      t.heard();
+    }
+    assert.equal(t.stack.state, 'running');
   });
 
   it('an address is shown when it has been probed for, and not when another station has it', () => {
