@@ -6,6 +6,7 @@ import type { TcpTracker } from '../filter/track-tcp.js';
 /** States of a translated TCP session: RFC 6146 §3.5.2.1. */
 export const Tcp64 = { Closed: 0, V4Init: 1, V6Init: 2, Established: 3, V4Fin: 4, V6Fin: 5, BothFin: 6, Trans: 7 } as const;
 
+/** Their names, in the RFC's words. */
 export const tcp64Names = ['CLOSED', 'V4_INIT', 'V6_INIT', 'ESTABLISHED', 'V4_FIN_RCV', 'V6_FIN_RCV', 'V4_FIN_V6_FIN_RCV', 'TRANS'] as const;
 
 /** The state behind a segment: RFC 6146 §3.5.2.2. */
