@@ -193,6 +193,10 @@ export const drops = {
   TcpReceiveMemory: info('Out-of-order octets found no memory.', 'Raise net.ipv4.tcp_mem or slow the senders.'),
   TcpWindowFull: info('Octets beyond the window we offered.', FORGED),
   TcpAfterClose: info('Data for a connection whose application has closed; RST was sent (RFC 9293 §3.10.7.4, 2525 §2.17).', NONE),
+  TcpAnswerLimited: info(
+    'A SYN got no cookie, or a segment of no connection no RST: the rate limit of such answers is reached.',
+    'A flood or a scan; anystack.tcp_answers_limit says how many are answered.',
+  ),
   TcpChallengeLimited: info('The challenge ACK was not sent: its rate limit is reached (RFC 5961 §7).', NONE),
   TcpConnectionsMax: info('The limit on connections is reached.', 'Raise anystack.tcp_connections_max.'),
 

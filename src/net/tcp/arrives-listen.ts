@@ -345,6 +345,7 @@ function cookieArrives(tcp: Tcp, listener: Listener, seg: Segment, packet: Packe
 /** A SYN-ACK that carries all we would remember in its sequence number and timestamp: nothing is kept. */
 function sendCookie(tcp: Tcp, listener: Listener, seg: Segment, packet: Packet, path: Path): number {
   const { ctx } = tcp;
+  if (!tcp.mayAnswer()) return Drop.TcpAnswerLimited;
   // One object for all cookies: it is not kept.
   const half = tcp.cookies.scratch(listener, packet);
   synHeard(tcp, half, seg, path);

@@ -1,3 +1,4 @@
+import { Drop } from '../../base/drops.js';
 import type { Packet } from '../../base/packet.js';
 import { Counter } from '../counters.js';
 import { Flag, type Segment } from './segment.js';
@@ -13,10 +14,11 @@ export function sendReset(tcb: Tcb): void {
 
 /**
  * RST for a segment that no connection takes (RFC 9293 §3.10.7.1): with its ACK as sequence number, or acknowledging it.
- * Never in answer to a RST. `packet` stays the caller's.
+ * Never in answer to a RST, and not more often than anystack.tcp_answers_limit. `packet` stays the caller's.
  */
 export function refuse(tcp: Tcp, packet: Packet, seg: Segment): void {
   if (seg.flags & Flag.Rst) return;
+  if (!tcp.mayAnswer()) return tcp.ctx.countDrop(Drop.TcpAnswerLimited);
   tcp.ctx.counters.count(Counter.TcpOutRsts);
   if (seg.flags & Flag.Ack) sendAnswer(tcp, packet, seg.ack, 0, Flag.Rst);
   else sendAnswer(tcp, packet, 0, (seg.seq + seg.len) | 0, Flag.Rst | Flag.Ack);

@@ -68,6 +68,10 @@ export const tcpSysctls = {
   'net.ipv4.tcp_limited_transmit': flag(1, { help: 'Send new data on the first two duplicate ACKs.', source: 'RFC 3042' }),
   'net.ipv4.tcp_slow_start_after_idle': flag(1, { help: 'Return to the initial window after an idle RTO.', source: 'RFC 5681 §4.1' }),
   'net.ipv4.tcp_challenge_ack_limit': int(1_000, 'per second', 1, 2_147_483_647, { help: 'Challenge ACKs of the stack.', source: 'RFC 5961 §7' }),
+  'anystack.tcp_answers_limit': int(50_000, 'per second', 1, 2_147_483_647, {
+    help: 'SYN cookies and RSTs of the stack, in answer to segments of no connection. What is above gets no answer (TcpAnswerLimited).',
+    source: 'own; Linux answers all, BSD 200 RSTs',
+  }),
   'net.ipv4.tcp_invalid_ratelimit': int(500, 'ms', 0, 60_000, {
     help: 'Least time between answers to invalid segments of one connection.',
     source: LINUX,

@@ -76,6 +76,7 @@ export class Tcp implements Transport {
   private sending: Tcb[] = [];
   readonly timeWaits: TimeWaits;
   private readonly challenges: TokenBucket;
+  private readonly answers: TokenBucket;
 
   constructor(ctx: Context, ip: Ip) {
     this.ctx = ctx;
@@ -86,6 +87,7 @@ export class Tcp implements Transport {
     this.cookies = new SynCookies(ctx.secret);
     this.timeWaits = new TimeWaits(ctx, this.flows);
     this.challenges = new TokenBucket(ctx.now, ctx.sysctl.v['net.ipv4.tcp_challenge_ack_limit']);
+    this.answers = new TokenBucket(ctx.now, ctx.sysctl.v['anystack.tcp_answers_limit']);
     ctx.sysctl.onChange('net.ipv4.tcp_fastopen', () => this.fastOpen.clear());
     this.openCookies = new OpenCookies(ctx.secret);
     const key = (): void => this.openCookies.setKey(ctx.sysctl.v['net.ipv4.tcp_fastopen_key']);
@@ -339,6 +341,12 @@ export class Tcp implements Transport {
   mayChallenge(): boolean {
     const limit = this.ctx.sysctl.v['net.ipv4.tcp_challenge_ack_limit'];
     return this.challenges.take(this.ctx.now, limit, limit);
+  }
+
+  /** May a segment of no connection be answered? One token is taken. A flood from forged addresses would else be doubled on its way to them. */
+  mayAnswer(): boolean {
+    const limit = this.ctx.sysctl.v['anystack.tcp_answers_limit'];
+    return this.answers.take(this.ctx.now, limit, limit);
   }
 
   // ---- the whole

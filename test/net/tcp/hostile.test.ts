@@ -237,6 +237,23 @@ describe('TCP: hostile peers', () => {
     t.end();
   });
 
+  both('answers to segments of no connection are limited: cookies and RSTs together', (family) => {
+    const t = new TcpBench({ family, sysctl: { 'net.ipv4.tcp_syncookies': 2, 'anystack.tcp_answers_limit': 5 } });
+    t.listen(1);
+    for (let n = 0; n < 20; n++) {
+      t.remotePort = 4_000 + n;
+      if (n % 2 === 0) t.rx({ seq: 0, flags: 'S', mss: 1_000 });
+      else t.rx({ seq: 0, ack: 77 }); // of nothing
+    }
+    assert.equal(t.sent.length, 5);
+    assert.equal(t.ctx.counters.dropped()['TcpAnswerLimited'], 15);
+    t.after(ms(1_000));
+    t.rx({ seq: 0, flags: 'S', mss: 1_000 });
+    assert.equal(t.sent.length, 6);
+    t.sent.length = 0;
+    t.end();
+  });
+
   it('a hundred thousand mutated segments: nothing is thrown, nothing is left', () => {
     const prng = new Prng(42);
     let t = established({ timestamps: true, wscale: 3 });
