@@ -141,6 +141,8 @@ export class Attempt {
     // "Any" as a destination is ourselves, as on Linux.
     const to = parseEndpoint(stack, address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address);
     if (to === null) return callError(-Errno.EINVAL, 'connect', address, port);
+    // Nothing would ever tell: an ended stack polls no more.
+    if (stack.ctx.ended !== 0) return stackEndError(stack.ctx, 'connect') ?? callError(-Errno.ECANCELED, 'connect', address, port);
     const core = stack.tcp.openSocket(family === 6 && !to.address.isV4 ? 6 : 4);
     this.owner.prepare(core);
     const local = this.bindLocal(core, family);

@@ -205,6 +205,33 @@ describe('forwards', () => {
     });
   }
 
+  it('a stack that has failed leaves a proxy that says so', async () => {
+    const [socks, http] = [await freePort(), await freePort()];
+    await begin((from) => ({
+      forwards: [
+        { from, to: 'stack:127.0.0.1:9' },
+        { from, to: 'stack:127.0.0.1:9', protocol: 'udp' },
+      ],
+      proxy: { socks5: `host:127.0.0.1:${socks}`, http: `host:127.0.0.1:${http}` },
+    }));
+    one.core.close();
+    const say = async (to: number, words: string): Promise<string> => {
+      const socket = connect(to, '127.0.0.1');
+      socket.write(Buffer.from(words, 'latin1'));
+      return all(socket);
+    };
+    assert.equal(await say(port, 'x'), '');
+    const answer = await say(socks, '\x05\x01\x00\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x09');
+    assert.deepEqual([...Buffer.from(answer, 'latin1')].slice(0, 4), [5, 0, 5, 1]);
+    assert.match(await say(http, 'CONNECT 127.0.0.1:9 HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1\.1 502 /);
+    assert.match(await say(http, 'GET http://127.0.0.1/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 502 /);
+    const socket = createSocket('udp4');
+    await new Promise((sent) => socket.send('x', port, '127.0.0.1', sent));
+    await say(http, 'CONNECT 127.0.0.1:9 HTTP/1.1\r\nHost: x\r\n\r\n'); // behind the datagram
+    assert.equal(one.forward.show()[1]?.total, 0);
+    socket.close();
+  });
+
   it('a stack that has ended hangs up on the host too', async () => {
     await begin((from) => ({ forwards: [{ from, to: 'stack:10.0.0.2:80' }] }));
     const server = two.net.createServer((socket) => void socket.on('error', () => {}).pipe(socket)).listen(80);

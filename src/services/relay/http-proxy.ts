@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { NetError } from '../../base/errors.js';
 import { opposite, type Place } from './place.js';
 import { type RelayContext, StreamRelay } from './relay.js';
 import { reset, splice } from './splice.js';
@@ -57,12 +58,17 @@ export class HttpProxy extends StreamRelay {
     }
     socket.once('close', () => this.leave());
     const far = this.dial(target.host, target.port);
-    const failed = (error: NodeJS.ErrnoException): void => say(socket, unreachable(error));
+    let why: NodeJS.ErrnoException = new NetError('ECONNABORTED', 'connect', target.host, target.port);
+    const failed = (): void => say(socket, unreachable(why));
     const gone = (): void => reset(far);
-    far.once('error', failed);
+    far.once('error', (error) => {
+      why = error;
+    });
+    // A stack that has ended closes it without an error.
+    far.once('close', failed);
     socket.once('close', gone);
     far.once('connect', () => {
-      far.off('error', failed);
+      far.off('close', failed);
       socket.off('close', gone);
       socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
       if (head.length > 0) socket.unshift(head);

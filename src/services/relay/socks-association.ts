@@ -65,7 +65,7 @@ export class SocksAssociation {
     }
     this.clientPort = sender.port;
     const { host, port } = where(datagram);
-    if (port === 0) return;
+    if (port === 0 || ctx.ended !== 0) return;
     const data = datagram.subarray(at);
     if (isIP(host) !== 0) {
       this.towards(isIPv6(host)).send(data, port, host, lost);

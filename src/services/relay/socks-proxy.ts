@@ -120,12 +120,17 @@ export class SocksProxy extends StreamRelay {
       return;
     }
     const far = this.own(this.context.sides[opposite(this.from.side)].dial(host, port));
-    const failed = (error: NodeJS.ErrnoException): void => refuse(socket, replyFor(error));
+    let code: string | undefined;
+    const failed = (): void => refuse(socket, replyFor(code));
     const gone = (): void => reset(far);
-    far.once('error', failed);
+    far.once('error', (error: NodeJS.ErrnoException) => {
+      code = error.code;
+    });
+    // A stack that has ended closes it without an error.
+    far.once('close', failed);
     socket.once('close', gone);
     far.once('connect', () => {
-      far.off('error', failed);
+      far.off('close', failed);
       socket.off('close', gone);
       socket.write(putReply(SocksReply.Succeeded, localAddress(far), far.localPort ?? 0));
       splice(socket, far);
@@ -163,7 +168,7 @@ function hangUp(socket: Socket): void {
 
 const localAddress = ({ localAddress: text = '0.0.0.0' }: Socket) => parseAddress(text.replace(/%.*$/, '')) ?? anyV4();
 
-function replyFor({ code }: NodeJS.ErrnoException): number {
+function replyFor(code: string | undefined): number {
   switch (code) {
     case 'ECONNREFUSED':
     case 'ECONNRESET':

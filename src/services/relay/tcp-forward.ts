@@ -23,7 +23,8 @@ export class TcpForward extends StreamRelay {
     socket.once('close', () => this.leave());
     const { host, port, side } = this.target;
     const far = this.own(this.context.sides[side].dial(host, port));
-    far.once('error', () => reset(socket));
+    // Refused, or its stack has ended, which is no error.
+    far.once('close', () => reset(socket));
     socket.once('close', () => far.connecting && far.destroy());
     far.once('connect', () => splice(socket, far));
   }

@@ -53,7 +53,8 @@ export class UdpForward extends Relay {
   }
 
   private greet(key: string, sender: RemoteInfo): Peer | null {
-    if (!this.admit()) return null;
+    // A stack that has ended sends nothing any more.
+    if (this.context.core.ctx.ended !== 0 || !this.admit()) return null;
     const idle = setTimeout(() => this.forget(key), this.idleMs);
     idle.unref();
     const peer: Peer = { idle, far: null, waiting: [] };
