@@ -92,7 +92,7 @@ export class Advertiser implements Solicited {
   private readonly ctx: Context;
   private readonly sender: NdSender;
   private readonly links = new Map<Interface, Advertising>();
-  /** With a virtual router on the link: its address, or null while another router has it and this one is silent (RFC 9568 §8.2.2). Undefined: none. */
+  /** With a virtual router on the link: its address, or null while another router has it and this one is silent (RFC 9568 §8.2.3). Undefined: none. */
   virtual: (iface: Interface) => Address | null | undefined = () => undefined;
 
   constructor(ctx: Context, sender: NdSender) {

@@ -285,7 +285,7 @@ describe('VRRP version 3 (RFC 9568)', () => {
     for (const f of told)
       assert.deepEqual([(f[58] as number) & 0xe0, toHex(f.subarray(-6))], [0xa0, '00005e000207'], "router and override, from nobody's question");
     const speaks = frames.filter(isRouterAdvertisement).at(-1) as Uint8Array;
-    assert.deepEqual(speaks.subarray(22, 38), octets6('fe80::254'), '§8.2.2: routers are the virtual one');
+    assert.deepEqual(speaks.subarray(22, 38), octets6('fe80::254'), '§8.2.3: routers are the virtual one');
     const solicitation = icmp6(135, 0, 0, concat(octets6('fe80::254'), hex('0101020000000003')), 'fe80::3', 'ff02::1:ff00:254');
     t.put('3333ff000254', 0x86dd, ipv6({ src: 'fe80::3', dst: 'ff02::1:ff00:254', hops: 255, next: 58, payload: solicitation }));
     const answer = t.frames().find((f) => f[54] === 136) as Uint8Array;
