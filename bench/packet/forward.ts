@@ -15,7 +15,7 @@ import { Sysctl } from '#src/net/sysctl.js';
 import { Protocol } from '#src/wire/protocol.js';
 import { cpuSeconds, Endless, type Frames, frame4, median, row } from './measure.js';
 
-const PACKETS = 1_000_000;
+const PACKETS = 600_000;
 const RUNS = 5;
 const ROUTES_4 = 1_000_000;
 const ROUTES_6 = 250_000;

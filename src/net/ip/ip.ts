@@ -70,7 +70,7 @@ export class IpLayer implements Ip {
     this.ctx = ctx;
     this.interfaces = interfaces;
     this.loopback = loopback;
-    this.routes = new Routes(interfaces);
+    this.routes = new Routes(interfaces, ctx.sysctl.v['anystack.fib_wide'] !== 0 ? 24 : 16);
     this.pathMtu = new PathMtu(ctx, () => this.routes.invalidate());
   }
 

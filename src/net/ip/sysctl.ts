@@ -11,6 +11,11 @@ export const ipSysctls = {
     help: 'Forward plain packets by the short road where nothing looks at them on their way; 0 sends all by the long one, which does the same.',
     source: 'own: ARCHITECTURE.md, "How a packet lives"',
   }),
+  'anystack.fib_wide': flag(0, {
+    effect: 'start',
+    help: 'IPv4 tables with more than a few routes begin with 24 bits at once: 64 MB for each, and one access to memory for nearly every lookup.',
+    source: 'own measurement: a million routes looked up at random in half the time of the small structure, which takes 13 MB',
+  }),
   'net.ipv4.ip_default_ttl': int(64, 'hops', 1, 255, { help: 'TTL of packets we originate.', source: 'RFC 1700 (64); Linux' }),
   'net.ipv4.ip_local_port_range_low': int(32_768, 'port', 1_024, 65_535, { help: 'Lowest ephemeral port.', source: 'Linux; RFC 6056 §3.2' }),
   'net.ipv4.ip_local_port_range_high': int(60_999, 'port', 1_024, 65_535, { help: 'Highest ephemeral port.', source: 'Linux; RFC 6056 §3.2' }),

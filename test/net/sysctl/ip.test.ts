@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { Errno } from '#src/base/errors.js';
 import { seconds } from '#src/base/time.js';
 import { memoryLink } from '#src/hyper/memory-link.js';
+import { VirtualClock } from '#src/hyper/virtual-host.js';
+import { Flow } from '#src/net/ip/path.js';
 import { MAIN_TABLE } from '#src/net/ip/route.js';
 import { DatagramInfo } from '#src/net/socket/datagram-queue.js';
 import type { UdpSocket } from '#src/net/socket/udp-socket.js';
-import { address, prefix } from '../../support/stacks.js';
+import { address, lone, prefix } from '../../support/stacks.js';
 import { Bench, icmp, ipv4, udp } from '../../support/wire.js';
 
 describe('tunables of IP', () => {
@@ -46,6 +48,22 @@ describe('tunables of IP', () => {
     set('net.ipv4.conf.all.send_redirects', 0);
     assert.deepEqual(pass(), ['protocol 17']);
     t.dropped({ IpNotForUs: 1 });
+  });
+
+  it('anystack.fib_wide: a table of many routes is looked up by 24 bits first, and takes the memory for it', () => {
+    const octets = (wide: 0 | 1): number => {
+      const { stack } = lone(new VirtualClock(), 'router', { sysctl: { 'anystack.fib_wide': wide } });
+      const kind = { family: 4, type: 'blackhole', source: null, metric: 0, mtu: 0, table: MAIN_TABLE, vrf: 0, protocol: 'static' } as const;
+      for (let n = 0; n < 20; n++) stack.ip.routes.add({ ...kind, prefix: address(`20.0.${n}.0`), length: 24, index: 0, gateway: null });
+      const flow = new Flow();
+      flow.destination.copy(address('20.0.7.9'));
+      assert.equal(stack.ip.routes.lookup(flow)?.type, 'blackhole');
+      const sum = stack.ip.routes.statistics().reduce((n, table) => n + table.octets, 0);
+      stack.close();
+      return sum;
+    };
+    assert(octets(0) < 2 ** 20);
+    assert(octets(1) > 2 ** 26);
   });
 
   it('net.ipv4.ip_default_ttl: the TTL of what we originate', () => {
