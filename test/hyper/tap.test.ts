@@ -3,10 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { ConfigError, NetError } from '#src/base/errors.js';
+import { type Address, parseAddress, v4 } from '#src/base/address.js';
+import { ConfigError, Errno, NetError } from '#src/base/errors.js';
 import { type Packet, PacketPool } from '#src/base/packet.js';
 import type { DeviceContext } from '#src/hyper/device-context.js';
-import { type Device, type DeviceSpec, type Hypercalls, Offload } from '#src/hyper/hypercalls.js';
+import { type Device, type DeviceSpec, type FarEnd, type Hypercalls, Offload } from '#src/hyper/hypercalls.js';
 import { createNodeHost } from '#src/hyper/node-host.js';
 import { Responder } from '../../bench/wire/responder.js';
 import { makeNetns, type Netns } from '../support/netns.js';
@@ -95,6 +96,25 @@ for (const native of [true, false]) {
       assert.equal(responder.device.mtu, 9000);
       assert.match(await ns.exec('ping', '-c', '2', '-i', '0.05', '-W', '2', '-M', 'do', '-s', '8972', '10.9.0.2'), / 2 received/);
       assert.equal(responder.largest, 9014);
+    });
+
+    it('the far end is told what to look like: station address, MTU, carrier, addresses', () => {
+      const device = host().open({ type: 'tap', name, netns: ns.path });
+      devices.push(device);
+      const far = device.far as FarEnd;
+      const shown = (...what: string[]): string => ns.run('ip', '-o', ...what, 'show', name);
+      assert.equal(far.index, Number(shown('link').split(':')[0]));
+      const mac = Uint8Array.of(2, 0, 0, 0, 7, 7);
+      assert.deepEqual([far.set({ up: false, mac, linkLocal: false }), far.set({ up: true, mtu: 1_400, carrier: false })], [0, 0]);
+      assert.match(shown('link'), /NO-CARRIER.* mtu 1400 .*02:00:00:00:07:07/s);
+      far.set({ carrier: true });
+      assert.match(shown('link'), /LOWER_UP/);
+      const six = parseAddress('fd00::7') as Address;
+      assert.deepEqual([far.addAddress(v4(0x0a090901), 24), far.addAddress(six, 64), far.addAddress(six, 64)], [0, 0, 0]);
+      assert.deepEqual(shown('address').match(/inet6? \S+/g), ['inet 10.9.9.1/24', 'inet6 fd00::7/64'], 'and no link-local address');
+      assert.deepEqual([far.removeAddress(v4(0x0a090901), 24), far.removeAddress(six, 64)], [0, 0]);
+      assert.equal(shown('address'), '');
+      assert.equal(far.removeAddress(six, 64), -Errno.EADDRNOTAVAIL);
     });
 
     it('a host side taken down and up again, and one removed', async () => {
