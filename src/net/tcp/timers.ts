@@ -11,7 +11,13 @@ import { AckDue, Pending, type Tcb } from './tcb.js';
 /** What the retransmission timer is armed for. One timer: these exclude each other (RFC 8985 §7.1, §8). */
 export function arm(tcb: Tcb, pending: number, at: Micros): void {
   tcb.pending = pending;
-  tcb.tcp.ctx.wheel.arm(tcb.timer, at);
+  tcb.tcp.ctx.wheel.arm(tcb.timer, tcb.options.userTimeout > 0 ? notLater(tcb, pending, at) : at);
+}
+
+/** The user timeout (RFC 5482) ends a connection when it is over, not with the next timeout behind it. */
+function notLater(tcb: Tcb, pending: number, at: Micros): Micros {
+  if (tcb.stuckSince === 0 || (pending !== Pending.Retransmit && pending !== Pending.Persist)) return at;
+  return Math.min(at, Math.max(tcb.tcp.ctx.now, tcb.stuckSince + tcb.options.userTimeout * 1_000));
 }
 
 /** Nothing is waited for. */
