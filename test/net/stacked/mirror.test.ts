@@ -380,6 +380,24 @@ describe('mirrors in the configuration', () => {
     wrong({ wan, a: { device: tap, mirrors: 'wan' }, b: { device: tap, mirrors: 'a' } }, /b\.mirrors 'a' is a mirror itself/);
   });
 
+  it('comes and goes by a reload, and comes anew with its port', async () => {
+    const far = new Far();
+    const port = { device: memoryLink()[0], addresses: ['10.0.0.1/24'] };
+    const frr = { device: Object.assign(memoryLink()[0], { far }), mirrors: 'wan' };
+    const stack = createStack({ interfaces: { wan: port } });
+    const mirrored = (): string | undefined => stack.core.stacking.mirrored(far.index)?.name;
+    stack.reload({ interfaces: { wan: port, frr } });
+    assert.equal(mirrored(), 'wan');
+    const before = stack.core.interfaces.named('frr')?.index as number;
+    const anew = { device: Object.assign(memoryLink()[0], { far }), mirrors: 'wan' };
+    stack.reload({ interfaces: { wan: { ...port, device: memoryLink()[0] }, frr: anew } });
+    assert.ok((stack.core.interfaces.named('frr')?.index as number) > before);
+    assert.ok(far.addresses.has('10.0.0.1/24'));
+    stack.reload({ interfaces: { wan: { ...port, device: memoryLink()[0] } } });
+    assert.deepEqual([mirrored(), stack.core.interfaces.named('wan')?.master], [undefined, null]);
+    await stack.close();
+  });
+
   it('a mirror written before its port is made after it', async () => {
     const stack = createStack({ interfaces: { frr: { device: memoryLink()[0], mirrors: 'wan' }, wan: { ...wan, device: memoryLink()[0] } } });
     assert.deepEqual(
