@@ -6,6 +6,7 @@
  *   tcp-load open  ADDRESS PORT SECONDS WINDOW           connects, WINDOW under way at once, reads the end, closes; prints connections per second
  *   tcp-load mixed ADDRESS PORT SECONDS LONG SHORT       LONG connections write to PORT; SHORT at once dial PORT+2, send an octet, hear it back and close; prints
  *                                                        MB/s of the long ones, and of the short ones the 99th percentile in ms and how many there were
+ *   tcp-load syn   ADDRESS PORT SECONDS RATE             SYNs from addresses of 198.18.0.0/15 and ports by chance, RATE a second; prints how many a second it was
  *   tcp-load serve PORT                                  discard on PORT, chargen on PORT+1, echo on PORT+2, accept-and-close on PORT+3
  *   tcp-load join  NETNS NAME NETNS NAME vnet|plain      makes two TAPs and moves frames between them, with the vnet header and offloads or without
  */
@@ -15,6 +16,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
@@ -171,6 +173,49 @@ static void mixed(const char *address, int port, double seconds, int longs, int 
   printf("%.1f %.3f %d\n", octets / (now() - start) / 1e6, n_took == 0 ? 0 : took[n_took * 99 / 100], n_took);
 }
 
+static uint32_t words(const void *data, size_t octets, uint32_t total) {
+  const uint8_t *at = data;
+  for (size_t i = 0; i + 1 < octets; i += 2) total += (uint32_t)at[i] << 8 | at[i + 1];
+  return total;
+}
+
+static void syn_flood(const char *address, int port, double seconds, double rate) {
+  struct __attribute__((packed)) {
+    struct iphdr ip;
+    uint16_t from, to;
+    uint32_t seq, ack;
+    uint8_t offset, flags;
+    uint16_t window, checksum, urgent;
+    uint8_t options[20];
+  } f = {.ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_TCP, .tot_len = htons(60)}, .offset = 0xa0, .flags = 2, .window = 0xffff};
+  const uint8_t options[20] = {2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7};
+  struct sockaddr_in to = {.sin_family = AF_INET};
+  inet_pton(AF_INET, address, &to.sin_addr);
+  int s = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+  if (s < 0) die("raw socket");
+  memcpy(f.options, options, sizeof options);
+  f.ip.daddr = to.sin_addr.s_addr;
+  f.to = htons((uint16_t)port);
+  uint32_t chance = 1;
+  double begin = now(), sent = 0;
+  for (double at = begin; at - begin < seconds; at = now()) {
+    /* What the clock allows, at most a burst of 64. */
+    for (int burst = 0; burst < 64 && sent < (at - begin) * rate; burst++, sent++) {
+      chance = chance * 1664525 + 1013904223;
+      f.ip.saddr = htonl(0xc6120000 | (chance >> 15));
+      f.from = htons((uint16_t)(1024 + (chance >> 8) % 60000));
+      f.seq = chance;
+      f.checksum = 0;
+      uint32_t total = words(&f.ip.saddr, 48, IPPROTO_TCP + 40);
+      while (total >> 16) total = (total & 0xffff) + (total >> 16);
+      f.checksum = htons((uint16_t)~total);
+      if (sendto(s, &f, sizeof f, 0, (struct sockaddr *)&to, sizeof to) < 0 && errno != ENOBUFS) die("sendto");
+    }
+    if (sent >= (at - begin) * rate) usleep(100);
+  }
+  printf("%.0f\n", sent / seconds);
+}
+
 static void serve(int port) {
   int e = epoll_create1(0), listeners[4], one = 1;
   static signed char kind[65536];
@@ -253,6 +298,7 @@ int main(int argc, char **argv) {
   if (strcmp(mode, "send") == 0) bulk(argv[2], port, seconds, atoi(argv[5]), 1);
   else if (strcmp(mode, "recv") == 0) bulk(argv[2], port, seconds, atoi(argv[5]), 0);
   else if (strcmp(mode, "mixed") == 0) mixed(argv[2], port, seconds, atoi(argv[5]), atoi(argv[6]));
+  else if (strcmp(mode, "syn") == 0) syn_flood(argv[2], port, seconds, atof(argv[5]));
   else if (strcmp(mode, "ping") == 0) pingpong(argv[2], port, seconds);
   else if (strcmp(mode, "open") == 0) open_close(argv[2], port, seconds, atoi(argv[5]));
   return 0;
