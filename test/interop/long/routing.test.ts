@@ -127,6 +127,21 @@ protocol bgp b6 { local 2001:db8:62::2 as 65002; neighbor 2001:db8:62::1 as 6500
     assert.doesNotMatch(engine.run('ip', 'address', 'show', 'wan'), /10\.62\.9\.1/);
   });
 
+  it('several ways of one route: as a group of next hops, and in the route itself', async () => {
+    const ways = (): number => (via('198.51.100.1') === null ? 0 : (gateway.route.get('198.51.100.1').ways ?? 1));
+    const multipath = ['10.62.2.2', '10.62.3.2'].map((hop) => `ip route 198.51.100.0/24 ${hop}\n`).join('');
+    frr.start('staticd', multipath);
+    await becomes('two ways', 20, () => ways() === 2);
+    await frr.ask('configure terminal', 'no fpm use-next-hop-groups'); // zebra comes again
+    frr.kill('staticd');
+    await becomes('none', 30, () => ways() === 0);
+    frr.start('staticd', multipath);
+    await becomes('two ways without groups', 20, () => ways() === 2);
+    frr.kill('staticd');
+    await becomes('none again', 30, () => ways() === 0);
+    await frr.ask('configure terminal', 'fpm use-next-hop-groups');
+  });
+
   it('OSPF neighbours of both families, and 100,000 routes of BGP, by which we forward', async () => {
     bird = startBird();
     await becomes('OSPF', 30, async () => /Full/.test(await frr.ask('show ip ospf neighbor')));
