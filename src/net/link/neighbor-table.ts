@@ -10,9 +10,6 @@ import type { Interface } from '../interface.js';
 import type { InterfaceTunables } from '../interface-sysctl.js';
 import { NEIGHBOR_PENDING_MAX, Neighbor, type NeighborOwner, NeighborState, neighborStateNames, type Solicitor } from './neighbor.js';
 
-/** How long a failed neighbour answers at once with an error before it is tried anew. Linux tries anew with each packet. */
-const FAILED_HOLD = seconds(1);
-
 const legal: readonly (readonly number[])[] = [
   [1, 2, 5, 6], // Incomplete
   [1, 2, 3, 4, 6], // Reachable
@@ -85,10 +82,6 @@ export class NeighborTable {
       return;
     }
     if (n.state === NeighborState.Failed) {
-      if (n.timer.armed) {
-        this.solicitor(n).unreachable(this.iface, n, packet);
-        return;
-      }
       this.enter(n, NeighborState.Incomplete);
       n.probes = 0;
     }
@@ -150,7 +143,7 @@ export class NeighborTable {
         this.age(n);
         return;
       default:
-        return; // Failed: it may be tried anew from now on.
+        return;
     }
   }
 
@@ -173,7 +166,6 @@ export class NeighborTable {
   private failed(n: Neighbor): void {
     this.enter(n, NeighborState.Failed);
     this.ctx.counters.count(Counter.NeighFailures);
-    this.ctx.wheel.arm(n.timer, this.ctx.now + FAILED_HOLD);
     this.release(n, (packet) => this.solicitor(n).unreachable(this.iface, n, packet));
   }
 

@@ -11,7 +11,7 @@ import type { NeighborTable } from './neighbor-table.js';
  */
 export const NEIGHBOR_PENDING_MAX = 64;
 
-/** RFC 4861 §7.3.2; Failed is "no entry", kept for a second so that a scan does not solicit per packet. */
+/** RFC 4861 §7.3.2; Failed is "no entry", and begins anew with the next packet: a question a retransmit time, whatever is sent (RFC 1122 §2.3.2.1). */
 export const NeighborState = { Incomplete: 0, Reachable: 1, Stale: 2, Delay: 3, Probe: 4, Failed: 5, Permanent: 6 } as const;
 export const neighborStateNames = ['INCOMPLETE', 'REACHABLE', 'STALE', 'DELAY', 'PROBE', 'FAILED', 'PERMANENT'] as const;
 

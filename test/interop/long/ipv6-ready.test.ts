@@ -114,7 +114,7 @@ describe('IPv6 Ready Logo over TAPs, in real time', function () {
 
   it('v6LC.2.1.6: reachable, then stale; five seconds after the next packet three probes to its link address', async () => {
     advertise(4_000, 1_000);
-    await sleep(5_000); // the questions of before come to their end
+    await sleep(4_000); // the questions of before come to their end
     answers = (l) => l === `ns ${TN1.ll}` && advert(TN1);
     const reply = next(`reply ${TN1.ll} via TN1`);
     ask(TN1);

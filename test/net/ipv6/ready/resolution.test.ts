@@ -90,6 +90,7 @@ describe('IPv6 Ready Logo: RFC 4861, address resolution and unreachability', () 
           t.sends();
           t.wait(0.06);
         }
+        t.isNone(TN1, src); // at once
         t.wait(30);
         t.seen();
       }
