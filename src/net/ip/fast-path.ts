@@ -208,14 +208,17 @@ export class FastPath {
     const flow = flows === null ? -1 : this.flow(flows, iface, packet, at, total, w1, (w2 >>> 16) & 0xff);
     if (flow < 0 && flows !== null) return false;
     const target = flows === null || flow < 0 ? destination : flows.destination(flow);
-    if (special.has(source, 0, 0, 0) || special.has(target, 0, 0, 0) || !plain4(target)) return false;
+    if (special.either(source, target) || (flow >= 0 && !plain4(target))) return false;
     if (this.reverse !== 0 && !this.returns(this.fib4 as Fib, iface, source)) return false;
     const fib = this.fib4 as Fib;
     const way = this.way(target === destination ? this.list4.value(place, fib, this.ip.routes.generation) : fib.lookup(target, 0, 0, 0));
     if (way === null || way.out === iface || total > way.mtu || !takes(way, packet)) return false;
-    if (way.resolves && way.neighbor === null) packet.destination.setV4(target);
-    const neighbor = way.resolves ? this.neighbor(way, packet) : null;
-    if (way.resolves && neighbor === null) return false;
+    let { neighbor } = way;
+    if (neighbor === null ? way.resolves : !answers(neighbor)) {
+      packet.destination.setV4(target);
+      neighbor = this.neighbor(way, packet);
+      if (neighbor === null) return false;
+    }
     if (flows !== null) {
       if (!this.rewrite(flows, flow, packet, at, total, (way.out as Interface).index)) return false;
     } else {
@@ -276,9 +279,12 @@ export class FastPath {
     if (special.has(s3, s2, s1, s0) || special.has(d3, d2, d1, d0)) return false;
     const way = this.way(this.list6.value(place, this.fib6 as Fib, this.ip.routes.generation));
     if (way === null || way.out === iface || total > way.mtu || total > (way.out as Interface).mtu6 || !takes(way, packet)) return false;
-    if (way.resolves && way.neighbor === null) packet.destination.set(d0, d1, d2, d3);
-    const neighbor = way.resolves ? this.neighbor(way, packet) : null;
-    if (way.resolves && neighbor === null) return false;
+    let { neighbor } = way;
+    if (neighbor === null ? way.resolves : !answers(neighbor)) {
+      packet.destination.set(d0, d1, d2, d3);
+      neighbor = this.neighbor(way, packet);
+      if (neighbor === null) return false;
+    }
     view.setUint8(at + 7, (w1 & 0xff) - 1);
     this.packets6++;
     this.leave(iface, packet, at, total, way, neighbor, ethernet.EtherType.Ipv6);
@@ -314,8 +320,8 @@ export class FastPath {
       if (neighbor === null) return null;
       if (gateway !== null) way.neighbor = neighbor;
     }
+    if (answers(neighbor)) return neighbor;
     const { state } = neighbor;
-    if (state === NeighborState.Reachable || state === NeighborState.Permanent) return neighbor;
     if (state !== NeighborState.Delay && state !== NeighborState.Probe) return null; // what follows from use is the table's
     neighbor.usedAt = this.ctx.now;
     return neighbor;
@@ -337,6 +343,9 @@ export class FastPath {
     out.send(packet, total + (neighbor === null ? 0 : ethernet.HEADER_LEN));
   }
 }
+
+/** Frames may go to it, and nothing follows from that. */
+const answers = ({ state }: Neighbor): boolean => state === NeighborState.Reachable || state === NeighborState.Permanent;
 
 /** The packet leaves as it is, or its checksum is the device's to finish; and there is room for it. */
 function takes(way: Way, packet: Packet): boolean {

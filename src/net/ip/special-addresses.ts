@@ -25,6 +25,14 @@ export class SpecialAddresses {
     return ((this.bits[n >>> 5] as number) & (1 << (n & 31))) !== 0;
   }
 
+  /** Either of two IPv4 addresses: one call where a forwarded packet had two. */
+  either(a: number, b: number): boolean {
+    const { bits, shift } = this;
+    const m = mix4(a) >>> shift;
+    const n = mix4(b) >>> shift;
+    return ((((bits[m >>> 5] as number) >>> (m & 31)) | ((bits[n >>> 5] as number) >>> (n & 31))) & 1) !== 0;
+  }
+
   /** Makes it anew. */
   renew(epoch: number): void {
     this.epoch = epoch;
@@ -49,7 +57,9 @@ export class SpecialAddresses {
   }
 
   private place(a: number, b: number, c: number, d: number): number {
-    const h = Math.imul(a ^ Math.imul(b ^ Math.imul(c ^ Math.imul(d, 0x27d4eb2f), 0xc2b2ae35), 0x85ebca6b), 0x9e3779b1);
-    return h >>> this.shift;
+    return mix4(a ^ Math.imul(b ^ Math.imul(c ^ Math.imul(d, 0x27d4eb2f), 0xc2b2ae35), 0x85ebca6b)) >>> this.shift;
   }
 }
+
+/** Of an IPv4 address, and of what the words of an IPv6 address make. */
+const mix4 = (word: number): number => Math.imul(word, 0x9e3779b1);
