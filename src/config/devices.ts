@@ -35,7 +35,7 @@ const tap: Readonly<Record<string, Schema>> = {
   hostAddress: { description: "The host's own addresses on it.", anyOf: [prefix, { type: 'array', items: prefix }] },
   mtu,
   mac,
-  offload: boolean('Checksums and segmentation are left to the host where it takes them. Default true.'),
+  offload: boolean('Checksums and segmentation are left to the host where it takes them. False: plain frames, which the addon merges and cuts. Default true.'),
   busyPollMicros,
   queues: integer(1, 256, 'More than 1 opens one queue of a multi-queue device. Default 1.'),
   netns: string('Path of another network namespace.'),
