@@ -183,7 +183,8 @@ export class Slaac {
     const eui = iface.conf6.addr_gen_mode === Mode.Eui64;
     if (address.origin === 'link-local') {
       const tries = (this.linkLocalTries.get(iface) ?? 0) + 1;
-      if (eui || tries > retries) return; // RFC 4862 §5.4.5: without a link-local address nothing begins on the interface
+      if (eui && iface.conf6.accept_dad === 2) this.ctx.sysctl.set(`net.ipv6.conf.${iface.name}.disable_ipv6`, 1); // RFC 4862 §5.4.5
+      if (eui || tries > retries) return; // without a link-local address nothing begins on the interface
       this.linkLocalTries.set(iface, tries);
       this.addresses.remove(iface, address.address);
       this.linkUp(iface);

@@ -31,6 +31,10 @@ export const ipv6Sysctls = {
     help: 'Solicitations before a new address is used; 0: it is used at once.',
     source: 'RFC 4862 §5.1 DupAddrDetectTransmits',
   }),
+  'net.ipv6.conf.all.accept_dad': int(1, 'mode', 1, 2, {
+    help: 'After a duplicate link-local address made of the station address: 1 IPv6 goes on with the others, 2 it is off on the interface.',
+    source: 'RFC 4862 §5.4.5; Linux, which also has 0: dad_transmits 0 is that here',
+  }),
   'net.ipv6.conf.all.enhanced_dad': flag(1, { help: 'Tell our own looped-back probes from those of others by a nonce.', source: 'RFC 7527' }),
   'net.ipv6.conf.all.optimistic_dad': flag(0, { help: 'Use advertised addresses while they are probed.', source: 'RFC 4429; Linux' }),
   'net.ipv6.conf.all.ndisc_notify': flag(1, {

@@ -3,6 +3,7 @@ import { ConfigError } from '#src/base/errors.js';
 import { createStack, memoryLink } from '#src/index.js';
 import { Sysctl } from '#src/net/sysctl.js';
 import { GLOBAL, LL, Nut, TN1, TN2, TR1 } from '../../support/ready.js';
+import { address, prefix } from '../../support/stacks.js';
 
 describe('tunables of one interface', () => {
   let t: Nut | null = null;
@@ -120,6 +121,23 @@ describe('tunables of one interface', () => {
     );
     set('net.ipv6.conf.lo.disable_ipv6', 0);
     assert.equal(t.stack.ip.loopback.addresses.filter((a) => !a.address.isV4).length, 1);
+  });
+
+  it('net.ipv6.conf.all.accept_dad: RFC 4862 §5.4.5, another station with our link-local address ends IPv6 on the interface', () => {
+    for (const mode of [1, 2]) {
+      t = new Nut('host', { 'net.ipv6.conf.all.accept_dad': mode, 'net.ipv6.conf.all.dad_transmits': 1 });
+      t.cable(false);
+      t.stack.addresses.remove(t.eth0, address(LL));
+      t.cable(true);
+      t.stack.addAddress(t.eth0, prefix(`${GLOBAL}/64`));
+      t.ns(LL, [], { src: '::', dst: 'ff02::1:ff00:1' });
+      t.wait(3);
+      t.seen();
+      t.ask(TN1, TN1.global);
+      t.sends(...(mode === 1 ? [`ns ${TN1.global}`] : []));
+      assert.deepEqual(t.addresses(), mode === 1 ? [`${LL}/64 duplicate`, `${GLOBAL}/64 preferred`] : []);
+      if (mode === 1) t.end();
+    }
   });
 
   it('net.ipv6.neigh: the times of IPv6 neighbours are their own, by interface', () => {
