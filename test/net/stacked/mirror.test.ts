@@ -3,40 +3,16 @@ import { type Packet, PacketPool, SMALL_SLOT } from '#src/base/packet.js';
 import { Prng } from '#src/base/prng.js';
 import { Slab } from '#src/base/slab.js';
 import { seconds } from '#src/base/time.js';
-import type { FarEnd } from '#src/hyper/hypercalls.js';
 import { type MemoryDevice, memoryLink } from '#src/hyper/memory-link.js';
 import { VirtualClock } from '#src/hyper/virtual-host.js';
-import { createStack } from '#src/index.js';
 import type { Interface } from '#src/net/interface.js';
 import type { Stack } from '#src/net/stack.js';
+import { Far } from '../../support/far-end.js';
 import { assertEmpty, lone, prefix } from '../../support/stacks.js';
 import { hex, toHex } from '../../support/wire.js';
 
 const PORT_MAC = '020000000101';
 const PEER_MAC = '020000000a0a';
-
-/** What the host's interface was told. */
-class Far implements FarEnd {
-  readonly index = 77;
-  readonly addresses = new Set<string>();
-  readonly state: Record<string, unknown> = {};
-  error = 0;
-
-  set(change: Parameters<FarEnd['set']>[0]): number {
-    Object.assign(this.state, change);
-    return this.error;
-  }
-
-  addAddress(address: { toString(): string }, length: number): number {
-    this.addresses.add(`${address}/${length}`);
-    return this.error;
-  }
-
-  removeAddress(address: { toString(): string }, length: number): number {
-    this.addresses.delete(`${address}/${length}`);
-    return this.error;
-  }
-}
 
 /** A port with the network on its cable, and its mirror with the routing engine's host on the other. */
 class Site {
@@ -364,46 +340,5 @@ describe('mirror of a port for a routing engine', () => {
     u.stack.removeInterface(u.end);
     assert.equal(u.whose(ip4(89, US, '0202002c')), 'ours');
     u.end_();
-  });
-});
-
-describe('mirrors in the configuration', () => {
-  const wan = { device: { type: 'memory' as const, device: memoryLink()[0] }, addresses: ['10.0.0.1/24'] };
-  const tap = { type: 'memory' as const, device: memoryLink()[0] };
-
-  it('says what is wrong', () => {
-    const wrong = (interfaces: object, what: RegExp): void => assert.throws(() => createStack({ interfaces: interfaces as never }), what);
-    wrong({ wan, frr: { device: tap, mirrors: 'wam' } }, /frr\.mirrors names 'wam', which is no interface; did you mean 'wan'/);
-    wrong({ wan, frr: { device: tap, mirrors: 'wan', addresses: ['10.0.0.1/24'] } }, /frr\.addresses.*shows the addresses of its port, wan/);
-    wrong({ wan, frr: { vlan: { parent: 'wan', id: 2 }, mirrors: 'wan' } }, /frr\.mirrors needs a 'device'/);
-    wrong({ wan, a: { device: tap, mirrors: 'wan' }, b: { device: tap, mirrors: 'wan' } }, /b\.mirrors 'wan' belongs to a already/);
-    wrong({ wan, a: { device: tap, mirrors: 'wan' }, b: { device: tap, mirrors: 'a' } }, /b\.mirrors 'a' is a mirror itself/);
-  });
-
-  it('comes and goes by a reload, and comes anew with its port', async () => {
-    const far = new Far();
-    const port = { device: memoryLink()[0], addresses: ['10.0.0.1/24'] };
-    const frr = { device: Object.assign(memoryLink()[0], { far }), mirrors: 'wan' };
-    const stack = createStack({ interfaces: { wan: port } });
-    const mirrored = (): string | undefined => stack.core.stacking.mirrored(far.index)?.name;
-    stack.reload({ interfaces: { wan: port, frr } });
-    assert.equal(mirrored(), 'wan');
-    const before = stack.core.interfaces.named('frr')?.index as number;
-    const anew = { device: Object.assign(memoryLink()[0], { far }), mirrors: 'wan' };
-    stack.reload({ interfaces: { wan: { ...port, device: memoryLink()[0] }, frr: anew } });
-    assert.ok((stack.core.interfaces.named('frr')?.index as number) > before);
-    assert.ok(far.addresses.has('10.0.0.1/24'));
-    stack.reload({ interfaces: { wan: { ...port, device: memoryLink()[0] } } });
-    assert.deepEqual([mirrored(), stack.core.interfaces.named('wan')?.master], [undefined, null]);
-    await stack.close();
-  });
-
-  it('a mirror written before its port is made after it', async () => {
-    const stack = createStack({ interfaces: { frr: { device: memoryLink()[0], mirrors: 'wan' }, wan: { ...wan, device: memoryLink()[0] } } });
-    assert.deepEqual(
-      stack.link.show().map((l) => l.name),
-      ['lo', 'wan', 'frr'],
-    );
-    await stack.close();
   });
 });
