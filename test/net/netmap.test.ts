@@ -121,4 +121,16 @@ describe('NETMAP and what ICMP errors quote', () => {
     assert.equal(checksum(error.subarray(28, 48)), 0, 'the quoted header is whole');
     t.end();
   });
+
+  it('an error of the translator itself quotes the packet as its sender sent it', () => {
+    const t = new TwoWires(['10.1.0.1/24'], ['198.51.100.1/24']);
+    t.stack.filter.set(rules('10.1.0.0/24', '203.0.113.0/24'));
+    const sent = ipv4({ src: '198.51.100.9', dst: '203.0.113.5', ttl: 1, payload: udp(7, 8) });
+    t.put('b', sent);
+    const error = t.one('b');
+    assert.deepEqual([error[20], ...error.subarray(44, 48)], [11, 203, 0, 113, 5]);
+    assert.deepEqual(error.subarray(28, 56), sent.subarray(0, 28));
+    assert.equal(checksum(error.subarray(20)), 0);
+    t.end();
+  });
 });

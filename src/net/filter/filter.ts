@@ -11,7 +11,7 @@ import type { IpLayer } from '../ip/ip.js';
 import { type Connection, TrackState, trackStateNames } from './connection.js';
 import { Conntrack } from './conntrack.js';
 import { Nat } from './nat.js';
-import { netmap } from './netmap.js';
+import { netmap, quoteAsSent, type Shown } from './netmap.js';
 import { AddressSet, type FilterRule, type HookName, type Verdict } from './rule.js';
 
 /** Jumps in jumps; a chain that jumps deeper is refused when it is set. */
@@ -62,6 +62,8 @@ export class Filter {
   private traced: Packet | null = null;
   private readonly trace: FilterRule[] = [];
   private varies = false;
+  /** What destinations appear as, for errors of our own. */
+  private shown: readonly Shown[] = [];
 
   constructor(ctx: Context, ip: IpLayer, roads: FilterRoads) {
     this.ctx = ctx;
@@ -79,6 +81,7 @@ export class Filter {
     for (const [name, chain] of byName) this.chains.set(name, chain);
     for (const hook of Object.keys(this.base) as HookName[]) this.base[hook] = chains.filter((chain) => chain.hook === hook);
     this.conntrack.flows.renew(chains.flatMap(({ rules }) => rules.flatMap(setsOf)));
+    this.shown = chains.flatMap(({ rules }) => rules.flatMap(shownBy));
     this.hang(chains.length > 0);
   }
 
@@ -131,6 +134,7 @@ export class Filter {
   }
 
   private output(packet: Packet, output: Interface): boolean {
+    if (this.shown.length > 0) quoteAsSent(packet, this.shown, output.index);
     if (packet.track === null) {
       const reason = this.conntrack.input(packet, output.vrf);
       if (reason !== 0) return this.die(packet, reason);
@@ -330,3 +334,10 @@ function clampMss(packet: Packet, mss: number): void {
 
 /** ICMP codes for reject: port unreachable, or communication administratively prohibited (RFC 1812 §5.2.7.1). */
 export const rejectCode4 = (port: boolean): number => (port ? Unreachable.Port : Unreachable.AdminProhibited);
+
+/** The prefix that a rule's NETMAP shows under another one. */
+function shownBy({ match, verdict }: FilterRule): Shown[] {
+  if (verdict.kind !== 'netmap' || verdict.side !== 'destination' || match.destination === undefined || match.destination instanceof AddressSet)
+    return [];
+  return [{ as: match.destination, is: verdict.to, inIndex: match.inIndex ?? 0 }];
+}

@@ -34,6 +34,34 @@ function quotedToo(packet: Packet, side: 'source' | 'destination', own: Address,
   finishIcmp(packet);
 }
 
+/** A prefix that appears under another one by a rule on the way in, from one interface or any (0). */
+export interface Shown {
+  readonly as: { readonly address: Address; readonly length: number };
+  readonly is: { readonly address: Address; readonly length: number };
+  readonly inIndex: number;
+}
+
+/**
+ * An error of our own, about a packet whose destination was translated as it came in, quotes it as we saw it: its sender is to know it again
+ * (RFC 6296 §3, as any translator). `outIndex`: where the error leaves, and the packet came in.
+ */
+export function quoteAsSent(packet: Packet, shown: readonly Shown[], outIndex: number): void {
+  if (packet.protocol !== Protocol.Icmp && packet.protocol !== Protocol.Icmpv6) return;
+  const tuple = new Tuple();
+  const quoted = new Quoted();
+  if (readTuple(packet, 0, tuple) !== Kind.Error || readQuoted(packet, 0, tuple, quoted) !== Kind.Flow) return;
+  const to = tuple.destination;
+  for (const { as, is, inIndex } of shown) {
+    if (inIndex !== 0 && inIndex !== outIndex) continue;
+    if (to.isV4 !== is.address.isV4 || !samePrefix(to, is.address, to.isV4 ? is.length + 96 : is.length)) continue;
+    const before = as.length === is.length ? counterpart(to, as.address, as.length) : null;
+    if (before === null) return;
+    rewriteQuoted(packet, quoted, tuple.protocol, false, before, -1);
+    finishIcmp(packet);
+    return;
+  }
+}
+
 /** What an address becomes, or null. */
 function counterpart(own: Address, to: Address, length: number): Address | null {
   const mapped = replacePrefix(own, to, to.isV4 ? length + 96 : length);
