@@ -39,6 +39,7 @@ export const entryPoints: readonly string[] = [
   'bench/wire/endurance.ts',
   'bench/wire/forward.ts',
   'bench/wire/latency.ts',
+  'bench/wire/paths.ts',
   'bench/wire/synflood.ts',
   'bench/wire/tcp.ts',
   'bench/wire/tls.ts',
