@@ -64,7 +64,7 @@ describe('known answers and known attacks: Wycheproof', () => {
     ['node:crypto', performNow],
     ['noble', noble.request],
   ] as const) {
-    for (const algorithm of ['x25519', 'ecp256', 'ecp384', 'ecp521']) {
+    for (const algorithm of by === 'noble' ? ['x25519', 'ecp256'] : ['x25519', 'ecp256', 'ecp384', 'ecp521']) {
       it(`${algorithm} by ${by}: no secret from points of small order, or off the curve`, async () => {
         for (const [i, [secret, value, shared, right]] of (vectors[algorithm] as Exchange[]).entries()) {
           const parameters = { private: octets(secret), public: octets(value) };
