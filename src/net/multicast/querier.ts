@@ -26,6 +26,9 @@ export const defaultTiming: GroupTiming = {
   lastListenerInterval: seconds(1),
 };
 
+/** A link without carrier, or without an address of ours in the family, is looked at again after so long. */
+const NOT_YET = seconds(1);
+
 /** A query to be sent. */
 export interface GroupQuery {
   /** Null: all groups. */
@@ -92,6 +95,10 @@ export class Querier {
   /** The general query, at first oftener (RFC 9776 §8.6); also when another querier has fallen silent. */
   private general(): void {
     const { timing, ctx } = this;
+    if (!this.iface.running || this.dialect.querierOf(this.iface) === null) {
+      ctx.wheel.arm(this.queryTimer, ctx.now + NOT_YET);
+      return;
+    }
     if (!this.active) {
       this.active = true;
       this.events.elected(this);
@@ -104,7 +111,7 @@ export class Querier {
 
   private send(group: Address | null, sources: readonly Address[], maxDelay: Micros): void {
     const { iface, timing } = this;
-    if (!iface.running) return;
+    if (!iface.running || this.dialect.querierOf(iface) === null) return;
     this.dialect.query(iface, { group, sources, maxDelay, robustness: timing.robustness, interval: timing.queryInterval / seconds(1) });
   }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { seconds } from '#src/base/time.js';
 import { defaultTiming } from '#src/net/multicast/querier.js';
 import { DatagramInfo } from '#src/net/socket/datagram-queue.js';
-import { address } from '../../support/stacks.js';
+import { address, prefix } from '../../support/stacks.js';
 import { TwoWires } from '../../support/two-wires.js';
 import { checksum, concat, ipv4, udp } from '../../support/wire.js';
 import { icmp6, ipv6, octets6, sum6, udp6 } from '../../support/wire6.js';
@@ -229,6 +229,19 @@ describe('multicast proxy (RFC 4605)', () => {
       [],
       'what is of the link stays there',
     );
+  });
+
+  it('without an address it does not ask: RFC 9777 §5.1.14', () => {
+    t.stack.proxyGroups(null);
+    t.take('a');
+    t.stack.addresses.remove(t.a, address('fe80::1'));
+    t.stack.proxyGroups({ upstream: t.b, downstreams: [t.a], timing: defaultTiming });
+    t.run(seconds(5));
+    const families = (): number[] => t.take('a').map((p) => (p[0] as number) >> 4);
+    assert.deepEqual(families(), [4]);
+    t.stack.addAddress(t.a, prefix('fe80::3/64'));
+    t.run(seconds(2));
+    assert(families().includes(6));
   });
 
   it('an interface has one part; with one of them the proxy goes', () => {
