@@ -228,7 +228,10 @@ export const drops = {
     'A clear packet where the policy asks for protection (auditable: RFC 4301 §5.2).',
     'The peer does not protect this traffic: compare the policies of both ends.',
   ),
-  IpsecDiscard: info('A policy of type discard, or none where unmatched traffic is discarded (auditable: RFC 4301 §5.1).', NONE),
+  IpsecDiscard: info(
+    'A policy of type discard, or none where unmatched traffic is discarded (auditable: RFC 4301 §5.1).',
+    "anystack ipsec spd lists the policies. One with action 'bypass', or ipsec.unmatched 'bypass', lets other traffic pass.",
+  ),
   IpsecSelector: info(
     'What came out of the SA is not what its selectors allow (auditable: RFC 4301 §5.2).',
     'Compare the traffic selectors of both ends.',
