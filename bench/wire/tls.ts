@@ -146,4 +146,3 @@ try {
   await stack.close();
   ns.remove();
 }
-process.exit();
