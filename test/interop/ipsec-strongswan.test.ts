@@ -195,7 +195,7 @@ describe('IKEv2 and ESP against strongSwan', function () {
     });
   }
 
-  it('MOBIKE: our address goes, and pings pass by the other under the same SAs', async () => {
+  it('MOBIKE: our address goes, and pings pass by the other under the same IKE SA', async () => {
     const eth0 = stack.interfaces.named('eth0') as Interface;
     stack.addAddress(eth0, prefix('192.0.2.12/24'));
     try {
