@@ -1,11 +1,11 @@
 /**
  * The code scripts carry between `%{` and `}%` is Python. Understood are: `assert TEST[, MESSAGE]`, `NAME = VALUE`, `NAME += VALUE` and
  * `-=`, `print(…)`, divided by `;` or new lines; in values `or and not`, comparisons in a row, `+ - * / // %`, `abs min max`,
- * parentheses, numbers, strings, True and False, and names: those assigned before, `tcpi_…` and the TCP_CA_ constants. What else
+ * parentheses, numbers, strings, True and False, and names: those assigned before, `tcpi_…` and the constants of Linux's states. What else
  * stands there makes the script one we skip.
  */
 import { CaState } from '../net/tcp/info.js';
-import { stateNames } from '../net/tcp/states.js';
+import { State, stateNames } from '../net/tcp/states.js';
 import { Mismatch, Unsupported } from './outcome.js';
 
 type Value = number | string;
@@ -16,6 +16,18 @@ const CONSTANTS = new Map<string, number>([
   ['TCP_CA_CWR', CaState.Cwr],
   ['TCP_CA_Recovery', CaState.Recovery],
   ['TCP_CA_Loss', CaState.Loss],
+  // tcpi_state counts as RFC 9293 does, and so do these.
+  ['TCP_CLOSE', State.Closed],
+  ['TCP_LISTEN', State.Listen],
+  ['TCP_SYN_SENT', State.SynSent],
+  ['TCP_SYN_RECV', State.SynReceived],
+  ['TCP_ESTABLISHED', State.Established],
+  ['TCP_FIN_WAIT1', State.FinWait1],
+  ['TCP_FIN_WAIT2', State.FinWait2],
+  ['TCP_CLOSE_WAIT', State.CloseWait],
+  ['TCP_CLOSING', State.Closing],
+  ['TCP_LAST_ACK', State.LastAck],
+  ['TCP_TIME_WAIT', State.TimeWait],
   ['TCPI_OPT_TIMESTAMPS', 1],
   ['TCPI_OPT_SACK', 2],
   ['TCPI_OPT_WSCALE', 4],

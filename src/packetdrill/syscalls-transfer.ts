@@ -178,6 +178,7 @@ function fastOpening(process: Process, open: OpenSocket, socket: TcpSocket, tran
     if (write === null) {
       if (socket.state === 'SYN-SENT') return -Errno.EALREADY;
       if (socket.state === 'CLOSED') {
+        if (!implied && (Number(process.machine.sysctl.get('net.ipv4.tcp_fastopen')) & 1) === 0) return -Errno.EOPNOTSUPP;
         socket.setOption('TCP_FASTOPEN_CONNECT', 1);
         const result = connect(process, open, transfer.target);
         const later = result === -Errno.EINPROGRESS || (result === 0 && transfer.octets === 0);

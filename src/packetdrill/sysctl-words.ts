@@ -99,6 +99,7 @@ const LINUX: Readonly<Record<string, Apply>> = {
   'net.ipv4.tcp_pacing_ss_ratio': nothing,
   'net.ipv4.tcp_pacing_ca_ratio': nothing,
   'net.ipv4.tcp_ecn_option': nothing,
+  'net.ipv4.tcp_fastopen_blackhole_timeout_sec': only('0'),
   // The bits we have; Linux's others speak of its blackhole detection.
   'net.ipv4.tcp_fastopen': (sysctl, value) => sysctl.set('net.ipv4.tcp_fastopen', Number(value) & 0x607),
 };

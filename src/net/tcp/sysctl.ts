@@ -155,7 +155,7 @@ export const tcpSysctls = {
     source: 'RFC 9293 §3.10.7.4 second leaves the words open',
   }),
   'anystack.tcp_drop_synfin': flag(1, {
-    help: 'Drop segments with SYN and FIN: scanners send them and nobody else; a FIN that is meant comes again.',
+    help: 'Drop segments with SYN and FIN and no ACK: scanners send them and nobody else; a FIN that is meant comes again.',
     source: 'Linux; FreeBSD has 0. RFC 9293 §3.10.7.2 would take the SYN',
   }),
   'anystack.tcp_delayed_ack': int(40, 'ms', 0, 499, {

@@ -43,6 +43,10 @@ import { TimeWait, TimeWaits } from './time-wait.js';
 import { delayedAckTimer, retransmissionTimer } from './timeouts.js';
 import { cancelAll } from './timers.js';
 
+/** What a scanner sends; with ACK it answers our SYN and ends at once, which is no crime. */
+const SYN_FIN = Flag.Syn | Flag.Fin;
+const SYN_FIN_ACK = SYN_FIN | Flag.Ack;
+
 /** The TCP of one stack: finds whom a segment is for, keeps all connections, and gives each its turn in the phases of a poll. */
 export class Tcp implements Transport {
   readonly ctx: Context;
@@ -187,7 +191,7 @@ export class Tcp implements Transport {
   private dispatch(packet: Packet): number {
     const { seg } = this;
     const { source, destination, sourcePort, destinationPort } = packet;
-    if ((seg.flags & (Flag.Syn | Flag.Fin)) === (Flag.Syn | Flag.Fin) && this.ctx.sysctl.v['anystack.tcp_drop_synfin'] === 1) return Drop.TcpBadFlags;
+    if ((seg.flags & SYN_FIN_ACK) === SYN_FIN && this.ctx.sysctl.v['anystack.tcp_drop_synfin'] === 1) return Drop.TcpBadFlags;
     if (source.isMulticast || destination.isMulticast || source.isLimitedBroadcast || destination.isLimitedBroadcast || source.isUnspecified)
       return Drop.TcpBadAddress;
     const vrf = this.ip.vrfOf(packet.inIndex);

@@ -233,6 +233,19 @@ describe('TCP: tunables', () => {
     }
   });
 
+  it('a SYN-ACK with FIN is taken in any case (RFC 9293 §3.10.7.3)', () => {
+    const t = new TcpBench();
+    t.socket.onReady = () => {};
+    t.socket.connect(t.remote, t.remotePort);
+    t.localPort = t.socket.localPort;
+    t.clock.run(t.clock.now);
+    t.syn({ flags: 'S' });
+    t.rx({ seq: 0, ack: 1, flags: 'SFA', mss: 1_000 });
+    t.tx({ seq: 1, ack: 2 });
+    assert.equal(t.state, 'CLOSE-WAIT');
+    t.end();
+  });
+
   it('anystack.tcp_delayed_ack: how long an ACK waits', () => {
     const look = (t: TcpBench): number => {
       t.rx({ data: 10 });
