@@ -19,6 +19,23 @@ export type SysctlValues = { -readonly [K in SysctlName]: (typeof sysctls)[K] ex
 
 const defaults = Object.fromEntries(Object.entries(sysctls).map(([name, entry]) => [name, entry.default])) as SysctlValues;
 
+/** Those that an interface may have otherwise. */
+const scoped = (Object.keys(sysctls) as SysctlName[]).flatMap((base) => {
+  const leaf = leafOf(base);
+  return leaf === null ? [] : [{ base, ...leaf }];
+});
+
+/** Their defaults. */
+const plain = emptyTunables();
+for (const { base, key, word } of scoped) (plain[key] as Record<string, SysctlValue>)[word] = defaults[base];
+
+const copied = ({ conf4, conf6, neigh4, neigh6 }: InterfaceTunables): InterfaceTunables => ({
+  conf4: { ...conf4 },
+  conf6: { ...conf6 },
+  neigh4: { ...neigh4 },
+  neigh6: { ...neigh6 },
+});
+
 /** Two names of one thing: writing either writes both. */
 const twins: Partial<Record<SysctlName, SysctlName>> = {
   'net.ipv4.ip_forward': 'net.ipv4.conf.all.forwarding',
@@ -37,6 +54,8 @@ export class Sysctl {
   /** Values of interfaces and of `default`, by name as written. */
   private readonly own = new Map<string, SysctlValue>();
   private readonly interfaces = new Map<string, InterfaceTunables>();
+  /** What an interface without values of its own goes by, where `default` has none: copied for each, whole. */
+  private readonly general = copied(plain);
 
   constructor(profile: ProfileName = 'linux', values: Readonly<Record<string, unknown>> = {}) {
     for (const [name, value] of Object.entries(profiles[profile])) this.set(name, value);
@@ -61,11 +80,17 @@ export class Sysctl {
     const parsed = parse(name, sysctls[base], value);
     if (scope !== '') this.own.set(name, parsed);
     else {
-      (this.v as Record<string, SysctlValue>)[base] = parsed;
+      this.write(base, parsed);
       const twin = twins[base];
-      if (twin !== undefined) (this.v as Record<string, SysctlValue>)[twin] = parsed;
+      if (twin !== undefined) this.write(twin, parsed);
     }
     this.changed(base);
+  }
+
+  private write(base: SysctlName, value: SysctlValue): void {
+    (this.v as Record<string, SysctlValue>)[base] = value;
+    const leaf = leafOf(base);
+    if (leaf !== null) (this.general[leaf.key] as Record<string, SysctlValue>)[leaf.word] = value;
   }
 
   /** Back to the table's value, or for an interface to that of the others. Throws ConfigError when there is no such name. */
@@ -95,8 +120,8 @@ export class Sysctl {
 
   /** The values of an interface, kept up to date until `detach`. */
   attach(name: string): InterfaceTunables {
-    const tunables = emptyTunables();
-    for (const base of Object.keys(sysctls)) this.fill(tunables, base as SysctlName, name);
+    const tunables = copied(this.general);
+    if (this.own.size > 0) for (const { base } of scoped) this.fill(tunables, base, name);
     this.interfaces.set(name, tunables);
     return tunables;
   }
