@@ -44,14 +44,14 @@ describe('redirect (RFC 5685)', () => {
     t.end();
   });
 
-  it('§5: gateways that send it to each other: five times, and no more', () => {
+  it('§7: gateways that send it to each other: five times, and no more', () => {
     const t = new Gateways(elsewhere('192.0.2.12'), {}, elsewhere('192.0.2.2'));
     assert.equal(t.present, undefined);
     assert.equal(t.a.log.at(-1), 'down: sent from one gateway to another again and again');
     t.end();
   });
 
-  it('§4: while the tunnel is up, by an INFORMATIONAL of the gateway', () => {
+  it('§5: while the tunnel is up, by an INFORMATIONAL of the gateway', () => {
     const t = new Gateways();
     const far = t.b.service.ike.list()[0] as IkeSa;
     far.request({ exchange: 37, build: () => [redirectPart(addressOctets(address('192.0.2.12')), new Uint8Array())], done: () => {} });

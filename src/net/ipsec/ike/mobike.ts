@@ -12,7 +12,7 @@ import { learnNat, natParts } from './sa-init.js';
 
 /** Addresses of a peer that are remembered. */
 const ADDRESSES_MAX = 16;
-/** RFC 4555 §4.2.4: 8 to 64 octets. */
+/** RFC 4555 §4.2.5: 8 to 64 octets. */
 const COOKIE_OCTETS = 16;
 
 /** What an IKE SA knows of moving, once both ends have said that they can. */

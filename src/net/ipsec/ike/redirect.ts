@@ -9,7 +9,7 @@ import { notifies, notifyPart } from './notify.js';
 
 /** Kinds of names of a gateway: RFC 5685 §9.2. */
 const Gateway = { Ipv4: 1, Ipv6: 2 } as const;
-/** RFC 5685 §5: this often in this time, and it is a loop. */
+/** RFC 5685 §7: this often in this time, and it is a loop. */
 const REDIRECTS_MAX = 5;
 const LOOP_PERIOD: Micros = seconds(300);
 
