@@ -40,9 +40,11 @@ class Lookups {
 
   /** What was found at a place, or is found now: packets before it may have changed the routes. */
   value(place: number, fib: Fib, generation: number): number {
-    if (this.generation === generation) return this.values[place] as number;
+    return this.generation === generation ? (this.values[place] as number) : this.again(4 * place, fib);
+  }
+
+  private again(at: number, fib: Fib): number {
     const { words } = this;
-    const at = 4 * place;
     return fib.lookup(words[at] as number, words[at + 1] as number, words[at + 2] as number, words[at + 3] as number);
   }
 }
@@ -207,8 +209,8 @@ export class FastPath {
     const { flows } = this;
     const flow = flows === null ? -1 : this.flow(flows, iface, packet, at, total, w1, (w2 >>> 16) & 0xff);
     if (flow < 0 && flows !== null) return false;
-    const target = flows === null || flow < 0 ? destination : flows.destination(flow);
-    if (special.either(source, target) || (flow >= 0 && !plain4(target))) return false;
+    const target = flows === null ? destination : flows.destination(flow);
+    if (special.either(source, target) || (target !== destination && !plain4(target))) return false;
     if (this.reverse !== 0 && !this.returns(this.fib4 as Fib, iface, source)) return false;
     const fib = this.fib4 as Fib;
     const way = this.way(target === destination ? this.list4.value(place, fib, this.ip.routes.generation) : fib.lookup(target, 0, 0, 0));
@@ -300,15 +302,20 @@ export class FastPath {
   /** Where all packets of a group of hops go; null: the long road has to look. */
   private way(value: number): Way | null {
     const { routes } = this.ip;
-    let way = this.ways[value] ?? null;
-    if (way === null || way.epoch !== routes.epoch || way.group !== routes.group(value)) {
-      const group = routes.group(value);
-      if (group === null) return null;
-      for (let i = this.ways.length; i < value; i++) this.ways.push(null); // without holes
-      way = new Way(group, routes.epoch, routes.only(group), this.ip.interfaces);
-      this.ways[value] = way;
-    }
-    return way.out === null ? null : way;
+    const kept = this.ways[value] ?? null;
+    const way = kept !== null && kept.epoch === routes.epoch && kept.group === routes.group(value) ? kept : this.prospect(value);
+    return way === null || way.out === null ? null : way;
+  }
+
+  /** Makes it, once in an epoch. Apart from `way`, whose size counts against what V8 inlines into forward4. */
+  private prospect(value: number): Way | null {
+    const { routes, interfaces } = this.ip;
+    const group = routes.group(value);
+    if (group === null) return null;
+    for (let i = this.ways.length; i < value; i++) this.ways.push(null); // without holes
+    const way = new Way(group, routes.epoch, routes.only(group), interfaces);
+    this.ways[value] = way;
+    return way;
   }
 
   /** The next hop, when a frame may go to it now. */
@@ -340,7 +347,7 @@ export class FastPath {
       ethernet.put(packet.view, link, neighbor.macHigh, neighbor.macLow, out.macHigh, out.macLow, type);
       packet.link = link;
     }
-    out.send(packet, total + (neighbor === null ? 0 : ethernet.HEADER_LEN));
+    out.send(packet, packet.tail - packet.head);
   }
 }
 
