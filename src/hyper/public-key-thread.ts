@@ -21,9 +21,6 @@ export interface Result {
 
 type Done = Parameters<Crypto['request']>[1];
 
-/** Work of a tenth of a millisecond, about what the way to the thread and back costs: it is done here, in a turn of its own. */
-const QUICK: ReadonlySet<string> = new Set(['x25519']);
-
 /** The thread goes after so long without work. */
 const IDLE_MS = 2_000;
 
@@ -44,7 +41,7 @@ class Thread {
   private broken = false;
 
   add(work: CryptoRequest, done: Done): void {
-    if (this.broken || QUICK.has(work.algorithm)) {
+    if (this.broken) {
       setImmediate(() => performNow(work, done));
       return;
     }
