@@ -114,6 +114,15 @@ function maskWord(word: number, bits: number): number {
   return bits >= 32 ? word : word & (-1 << (32 - bits));
 }
 
+/** Order of addresses as 128-bit numbers; IPv4 lies within ::ffff:0:0/96. Negative, 0 or positive. */
+export function compareAddresses(a: Address, b: Address): number {
+  if (a.w0 !== b.w0) return a.w0 >>> 0 < b.w0 >>> 0 ? -1 : 1;
+  if (a.w1 !== b.w1) return a.w1 >>> 0 < b.w1 >>> 0 ? -1 : 1;
+  if (a.w2 !== b.w2) return a.w2 >>> 0 < b.w2 >>> 0 ? -1 : 1;
+  if (a.w3 !== b.w3) return a.w3 >>> 0 < b.w3 >>> 0 ? -1 : 1;
+  return 0;
+}
+
 /** Length of the common prefix in bits, [0, 128]. RFC 6724 §2.2. */
 export function commonPrefix(a: Address, b: Address): number {
   if (a.w0 !== b.w0) return Math.clz32(a.w0 ^ b.w0);

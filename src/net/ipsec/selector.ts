@@ -1,5 +1,5 @@
 /** Traffic selectors (RFC 4301 §4.4.1.1, RFC 7296 §3.13.1) and the values of a packet that they look at. */
-import { Address, formatAddress, maskAddress, type Prefix } from '../../base/address.js';
+import { Address, compareAddresses, formatAddress, maskAddress, type Prefix } from '../../base/address.js';
 import type { Packet } from '../../base/packet.js';
 import * as ipv4 from '../../wire/ipv4.js';
 import { Protocol } from '../../wire/protocol.js';
@@ -95,22 +95,13 @@ export function anyCovers(selectors: readonly Selector[], flow: FlowKey): boolea
   return false;
 }
 
-export const within = (range: AddressRange, a: Address): boolean => compare(range.first, a) <= 0 && compare(a, range.last) <= 0;
+export const within = (range: AddressRange, a: Address): boolean => compareAddresses(range.first, a) <= 0 && compareAddresses(a, range.last) <= 0;
 
 function portWithin(ports: readonly [number, number], port: number): boolean {
   const [low, high] = ports;
   if (low > high) return port === OPAQUE;
   if (port === OPAQUE) return low === 0 && high === 65_535;
   return port >= low && port <= high;
-}
-
-/** Order of addresses as 128-bit numbers; IPv4 lies within ::ffff:0:0/96. Negative, 0 or positive. */
-export function compare(a: Address, b: Address): number {
-  if (a.w0 !== b.w0) return a.w0 >>> 0 < b.w0 >>> 0 ? -1 : 1;
-  if (a.w1 !== b.w1) return a.w1 >>> 0 < b.w1 >>> 0 ? -1 : 1;
-  if (a.w2 !== b.w2) return a.w2 >>> 0 < b.w2 >>> 0 ? -1 : 1;
-  if (a.w3 !== b.w3) return a.w3 >>> 0 < b.w3 >>> 0 ? -1 : 1;
-  return 0;
 }
 
 /** All addresses of a prefix. */

@@ -1,4 +1,4 @@
-import { type Address, formatAddress } from '../../base/address.js';
+import { type Address, compareAddresses, formatAddress } from '../../base/address.js';
 import { type Micros, seconds } from '../../base/time.js';
 import { Timer } from '../../base/timer-wheel.js';
 import type { Context } from '../context.js';
@@ -119,7 +119,7 @@ export class Querier {
   heardQuery(from: Address, group: Address | null, sources: readonly Address[], suppress: boolean): void {
     const { ctx, timing } = this;
     const own = this.dialect.querierOf(this.iface);
-    if (own === null || !lower(from, own)) return;
+    if (own === null || compareAddresses(from, own) >= 0) return; // the lower address asks
     if (this.active) {
       this.active = false;
       this.events.elected(this);
@@ -203,16 +203,4 @@ export class Querier {
     for (const timer of this.questions) wheel.cancel(timer);
     this.questions.clear();
   }
-}
-
-/** Of two routers the one with the lower address asks. */
-function lower(a: Address, b: Address): boolean {
-  for (const [x, y] of [
-    [a.w0, b.w0],
-    [a.w1, b.w1],
-    [a.w2, b.w2],
-    [a.w3, b.w3],
-  ] as const)
-    if (x !== y) return x >>> 0 < y >>> 0;
-  return false;
 }

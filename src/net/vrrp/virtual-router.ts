@@ -1,4 +1,4 @@
-import type { Address } from '../../base/address.js';
+import { type Address, compareAddresses } from '../../base/address.js';
 import { type Micros, millis } from '../../base/time.js';
 import { Timer } from '../../base/timer-wheel.js';
 import { Priority } from '../../wire/vrrp.js';
@@ -152,7 +152,7 @@ export class VirtualRouter {
   private heardAsActive({ source, priority, interval }: Advertisement): void {
     const { options, events } = this;
     const own = events.primary(this);
-    const yields = priority > options.priority || (priority === options.priority && own !== null && compare(source, own) > 0);
+    const yields = priority > options.priority || (priority === options.priority && own !== null && compareAddresses(source, own) > 0);
     if (priority === Priority.Resigns || !yields) {
       events.advertise(this, options.priority); // asserts who is active, to the sender and to the switches between
       this.arm(centis(options.interval));
@@ -164,16 +164,4 @@ export class VirtualRouter {
     this.active = source.clone();
     this.arm(this.downInterval);
   }
-}
-
-/** As unsigned integers in network order: §6.4.3. */
-function compare(a: Address, b: Address): number {
-  for (const [x, y] of [
-    [a.w0, b.w0],
-    [a.w1, b.w1],
-    [a.w2, b.w2],
-    [a.w3, b.w3],
-  ] as const)
-    if (x !== y) return x >>> 0 > y >>> 0 ? 1 : -1;
-  return 0;
 }

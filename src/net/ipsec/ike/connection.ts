@@ -1,9 +1,9 @@
 /** What a configuration says of IKE peers: swanctl's connections and children, made ready. */
-import { type Address, parseAddress } from '../../../base/address.js';
+import { type Address, compareAddresses, parseAddress } from '../../../base/address.js';
 import { addressOctets, IdType, type TrafficSelector } from '../../../wire/ike-payload.js';
 import type { Interface } from '../../interface.js';
 import type { Mode } from '../sa.js';
-import { compare, type FlowKey, OPAQUE, type Selector } from '../selector.js';
+import { type FlowKey, OPAQUE, type Selector } from '../selector.js';
 import type { FromPacket } from '../spd.js';
 import { formatName, parseName } from './distinguished-name.js';
 import type { ProposalSpec } from './proposal.js';
@@ -169,9 +169,9 @@ function holds(a: TrafficSelector, b: TrafficSelector): boolean {
 function intersect(a: TrafficSelector, b: TrafficSelector): TrafficSelector | null {
   if (a.first.isV4 !== b.first.isV4) return null;
   if (a.protocol !== 0 && b.protocol !== 0 && a.protocol !== b.protocol) return null;
-  const first = compare(a.first, b.first) >= 0 ? a.first : b.first;
-  const last = compare(a.last, b.last) <= 0 ? a.last : b.last;
-  if (compare(first, last) > 0) return null;
+  const first = compareAddresses(a.first, b.first) >= 0 ? a.first : b.first;
+  const last = compareAddresses(a.last, b.last) <= 0 ? a.last : b.last;
+  if (compareAddresses(first, last) > 0) return null;
   const ports = portsOf(a, b);
   return ports === null ? null : { protocol: a.protocol || b.protocol, firstPort: ports[0], lastPort: ports[1], first, last };
 }
